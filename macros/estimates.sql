@@ -1,0 +1,39 @@
+{#-
+    OLS slope with intercept of y on x; NULL, not NaN, without two rows or without variance.
+
+    over: the name of a window, where the slope is taken over a frame. Rows with a NULL in
+    y or x are left out, as in the SQL standard.
+-#}
+{% macro slope(y, x, over=none) -%}
+    {%- set over_window = ' over ' ~ over if over else '' -%}
+    case
+        when regr_sxx({{ y }}, {{ x }}){{ over_window }} > 0
+            then regr_slope({{ y }}, {{ x }}){{ over_window }}
+    end
+{%- endmacro %}
+
+
+{#-
+    Whether a frame holds all the rows that its length asks for, at least 90 % of them usable.
+
+    value: a column that is NULL in unusable rows; over: the frame; length: its rows.
+-#}
+{% macro is_frame_usable(value, over, length) -%}
+    count(*) over {{ over }} = {{ length }}
+    and count({{ value }}) over {{ over }} >= 0.9 * {{ length }}
+{%- endmacro %}
+
+
+{#- DuckDB gives NaN where other engines give NULL for an undefined statistic. -#}
+{% macro null_if_nan(value) -%}
+    case when not isnan({{ value }}) then {{ value }} end
+{%- endmacro %}
+
+
+{#-
+    The rows of int_merged_bars that take a hedge ratio and make up the frames: every bar
+    with a return, and the bar that has not happened yet.
+-#}
+{% macro takes_a_ratio(alias='merged_bars') -%}
+    ({{ alias }}.r_spot is not null or {{ alias }}.is_next_bar)
+{%- endmacro %}

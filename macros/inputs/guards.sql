@@ -1,0 +1,23 @@
+{#- Refuses vars that no model could make sense of; renders nothing. -#}
+{% macro check_vars() -%}
+    {%- set _ = timeframe_ms() -%}
+    {{- check_number('fees_bps', minimum=0, maximum=10000) -}}
+    {{- check_number('beta_window', minimum=3, is_whole=true) -}}
+    {{- check_number('vol_window', minimum=2, is_whole=true) -}}
+    {{- check_number('vol_target', minimum=0.000001) -}}
+{%- endmacro %}
+
+
+{% macro check_number(name, minimum, maximum=none, is_whole=false) -%}
+    {%- set value = var(name) -%}
+    {#- NaN is a number to Jinja, and every comparison with it is false -#}
+    {%- if value is not number or value is boolean or not value >= minimum
+        or not value < 1e300 or (maximum is not none and value > maximum)
+        or (is_whole and value is not integer) -%}
+        {{- exceptions.raise_compiler_error(
+            name ~ ' is ' ~ value ~ ': give a ' ~ ('whole ' if is_whole else '')
+            ~ 'number from ' ~ minimum ~ (' to ' ~ maximum if maximum is not none else ' up')
+            ~ '.'
+        ) -}}
+    {%- endif -%}
+{%- endmacro %}

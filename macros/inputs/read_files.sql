@@ -1,0 +1,322 @@
+{#
+    How a parquet file of bars or funding prints is read. The macros in this folder use
+    nothing of dbt but `var` and `exceptions`, so that scripts/inputs.py renders the same
+    SQL, with the same refusals, before it pays for importing dbt.
+
+    A *layout* is a set of files with the same columns:
+        {"files": ["…", …], "columns": [{"name": "close", "type": "DOUBLE"}, …]}
+    Each layout is read by its own select, so files of one glob may differ.
+#}
+
+
+{#- The layouts of the files that a glob matches, one row each: files, columns (as JSON). -#}
+{% macro input_layouts_query(glob) -%}
+    with
+    files as (
+        select
+            file_name,
+            to_json(list({name: name, type: duckdb_type} order by column_id)) as columns
+        from parquet_schema({{ sql_text(glob) }})
+        where column_id > 0
+        group by file_name
+    )
+
+    select
+        to_json(list(file_name order by file_name)) as files,
+        columns
+    from files
+    group by columns
+    order by min(file_name)
+{%- endmacro %}
+
+
+{#-
+    Bars as staging has them, from the layouts of one leg.
+    Columns: symbol, ts, open, high, low, close, volume, is_usable, source_file, source_row.
+-#}
+{% macro bars_from_files(layouts) -%}
+    with
+    input_rows as (
+        {%- for layout in layouts %}
+        select
+            {{ symbol_expression(layout) }} as symbol,
+            {{ time_expression(layout, bar_time_columns()) }} as ts,
+            {{ number_expression(layout, 'open') }} as open,
+            {{ number_expression(layout, 'high') }} as high,
+            {{ number_expression(layout, 'low') }} as low,
+            {{ number_expression(layout, 'close', is_required=true) }} as close,
+            {{ number_expression(layout, 'volume') }} as volume,
+            source_file,
+            file_row_number + 1 as source_row
+        from {{ parquet_files(layout.files) }}
+        {%- if not loop.last %}
+        union all
+        {%- endif %}
+        {%- endfor %}
+    )
+
+    select
+        symbol,
+        ts,
+        open,
+        high,
+        low,
+        close,
+        volume,
+        ts is not null
+        and {{ is_price('close') }}
+        and (open is null or {{ is_price('open') }})
+        and (high is null or {{ is_price('high') }})
+        and (low is null or {{ is_price('low') }}) as is_usable,
+        source_file,
+        source_row
+    from input_rows
+    {{ symbol_filter() }}
+{%- endmacro %}
+
+
+{#-
+    Funding prints as staging has them: symbol, ts (rounded to the second, since exchanges
+    stamp a few milliseconds late), funding_rate, is_usable, source_file, source_row.
+-#}
+{% macro prints_from_files(layouts) -%}
+    with
+    input_rows as (
+        {%- for layout in layouts %}
+        select
+            {{ symbol_expression(layout) }} as symbol,
+            {{ time_expression(layout, print_time_columns()) }} as ts,
+            {{ number_expression(layout, rate_columns(), is_required=true) }} as funding_rate,
+            source_file,
+            file_row_number + 1 as source_row
+        from {{ parquet_files(layout.files) }}
+        {%- if not loop.last %}
+        union all
+        {%- endif %}
+        {%- endfor %}
+    )
+
+    select
+        symbol,
+        date_trunc('second', {{ add_ms('ts', 500) }}) as ts,
+        funding_rate,
+        ts is not null and {{ is_finite('funding_rate') }} as is_usable,
+        source_file,
+        source_row
+    from input_rows
+    {{ symbol_filter() }}
+{%- endmacro %}
+
+
+{#-
+    One row per leg, symbol and file of rows as staging has them: how many rows, how many
+    usable, their span, and the commonest spacing (milliseconds; NULL for a single row).
+-#}
+{% macro input_files_query(leg_rows) -%}
+    with
+    spaced as (
+        select
+            leg,
+            symbol,
+            source_file,
+            ts,
+            is_usable,
+            {{ ms_between('lag(ts) over file_rows', 'ts') }} as spacing_ms
+        from ({{ leg_rows }})
+        window file_rows as (partition by leg, symbol, source_file order by ts)
+    )
+
+    select
+        leg,
+        symbol,
+        source_file,
+        count(*) as input_rows,
+        count(*) filter (is_usable) as usable_rows,
+        count(*) filter (ts is null) as rows_without_time,
+        min(ts) as first_ts,
+        max(ts) as last_ts,
+        mode(spacing_ms) filter (spacing_ms > 0) as spacing_ms
+    from spaced
+    group by leg, symbol, source_file
+{%- endmacro %}
+
+
+{% macro bar_time_columns() -%}
+    timestamp,ts,time,date,datetime,open_time
+{%- endmacro %}
+
+
+{% macro print_time_columns() -%}
+    {{ bar_time_columns() }},calc_time,fundingTime
+{%- endmacro %}
+
+
+{% macro rate_columns() -%}
+    funding_rate,fundingRate,rate,funding,last_funding_rate
+{%- endmacro %}
+
+
+{#- read_parquet over files that exist: their names are taken literally, never as patterns. -#}
+{% macro parquet_files(files) -%}
+    read_parquet(
+        [
+            {%- for file in files %}
+            {{ sql_text(file | replace('[', '[[]') | replace('*', '[*]') | replace('?', '[?]')) }},
+            {%- endfor %}
+        ],
+        filename = 'source_file', file_row_number = true, hive_partitioning = false
+    )
+{%- endmacro %}
+
+
+{#- A column that holds a time, as a naive UTC timestamp. -#}
+{% macro time_expression(layout, candidates) -%}
+    {%- set column = fromjson(input_column(layout, candidates)) -%}
+    {%- if not column -%}
+        {{- exceptions.raise_compiler_error(
+            layout.files[0] ~ ' has no time column: it has ' ~ column_names(layout)
+            ~ '. Name one of them ' ~ candidates | replace(',', ', ') ~ '.'
+        ) -}}
+    {%- endif -%}
+    {%- set value = sql_name(column.name) -%}
+    {%- if column.type in ['TIMESTAMP WITH TIME ZONE', 'TIMESTAMPTZ', 'TIMESTAMPTZ_NS'] -%}
+        {#- TIMESTAMPTZ_NS has no cast to TIMESTAMP, but `at time zone` takes every zoned type -#}
+        ({{ value }} at time zone 'UTC')::timestamp
+    {%- elif column.type.startswith('TIMESTAMP') or column.type == 'DATE' -%}
+        {{ value }}::timestamp
+    {%- elif is_number(column) -%}
+        {{ utc_from_epoch(value ~ '::hugeint') }}
+    {%- elif column.type == 'VARCHAR' -%}
+        {#- a cast from text to timestamp would drop the offset: read it as zoned, naive as UTC -#}
+        coalesce(
+            {{ utc_from_epoch('try_cast(' ~ value ~ ' as hugeint)') }},
+            try_cast({{ value }} || ' UTC' as timestamptz) at time zone 'UTC',
+            try_cast({{ value }} || ' 00:00:00 UTC' as timestamptz) at time zone 'UTC',
+            try_cast({{ value }} as timestamptz) at time zone 'UTC'
+        )
+    {%- else -%}
+        {{- exceptions.raise_compiler_error(
+            layout.files[0] ~ ': its column ' ~ column.name ~ ' is ' ~ column.type
+            ~ ', not a time. Store it as a timestamp, ISO text, or an integer since 1970.'
+        ) -}}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#-
+    An integer since 1970 as a timestamp. The unit follows from each value's size: today's
+    seconds have 10 digits, milliseconds 13, microseconds 16 and nanoseconds 19, and one
+    history may switch (Binance's spot dumps turn from ms to µs on 2025-01-01).
+-#}
+{% macro utc_from_epoch(value) -%}
+    make_timestamp((
+        case
+            when {{ value }} >= 1e17 then {{ value }} // 1000
+            when {{ value }} >= 1e14 then {{ value }}
+            when {{ value }} >= 1e11 then {{ value }} * 1000
+            else {{ value }} * 1000000
+        end
+    )::bigint)
+{%- endmacro %}
+
+
+{#- A column of numbers as double; NULL where the file has no such column and needs none. -#}
+{% macro number_expression(layout, candidates, is_required=false) -%}
+    {%- set column = fromjson(input_column(layout, candidates)) -%}
+    {%- if column and is_number(column) -%}
+        {{ sql_name(column.name) }}::double
+    {%- elif column -%}
+        {{- exceptions.raise_compiler_error(
+            layout.files[0] ~ ': its column ' ~ column.name ~ ' is ' ~ column.type
+            ~ ', not a number. Store it as a double.'
+        ) -}}
+    {%- elif is_required -%}
+        {{- exceptions.raise_compiler_error(
+            layout.files[0] ~ ' has no column ' ~ candidates | replace(',', ' or ')
+            ~ ': it has ' ~ column_names(layout) ~ '. Rename the one that is meant.'
+        ) -}}
+    {%- else -%}
+        null::double
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The symbol of a row: from the column, else the file's name, else the var. -#}
+{% macro symbol_expression(layout) -%}
+    {%- set column = fromjson(input_column(layout, 'symbol')) -%}
+    coalesce(
+        {%- if column %}
+        nullif(trim({{ sql_name(column.name) }}::varchar), ''),
+        {%- endif %}
+        {{ symbol_in_file_name('source_file') }},
+        {{ sql_text(fallback_symbol()) }}
+    )
+{%- endmacro %}
+
+
+{#- A trading pair in a file's name (binance_spot_BTCUSDT_5m.parquet), or NULL. -#}
+{% macro symbol_in_file_name(path) -%}
+    nullif(upper(regexp_extract(
+        parse_filename({{ path }}),
+        '(?i)(?:^|[^a-z0-9])([a-z0-9]{2,}(?:usdt|usdc|fdusd|usd|eur|btc|eth))(?:[^a-z0-9]|$)',
+        1
+    )), '')
+{%- endmacro %}
+
+
+{#- What rows are called whose file names no symbol: the var, if it holds exactly one. -#}
+{% macro fallback_symbol() -%}
+    {%- set symbol = var('symbol') | string | trim -%}
+    {{- symbol if symbol and ',' not in symbol else 'UNKNOWN' -}}
+{%- endmacro %}
+
+
+{% macro symbol_filter() -%}
+    {%- if var('symbol') | string | trim -%}
+    where symbol in (
+        {%- for symbol in (var('symbol') | string).split(',') %}
+        {{ sql_text(symbol | trim) }},
+        {%- endfor %}
+    )
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#-
+    The first of the comma separated candidates that the layout has, letter case aside,
+    as JSON ({"name": …, "type": …}, or null), since a macro returns text.
+-#}
+{% macro input_column(layout, candidates) -%}
+    {%- set found = [] -%}
+    {%- for candidate in candidates.split(',') -%}
+        {%- for column in layout.columns if column.name | lower == candidate | trim | lower -%}
+            {%- do found.append(column) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{- tojson(found[0] if found else none) -}}
+{%- endmacro %}
+
+
+{% macro is_price(value) -%}
+    ({{ value }} > 0 and {{ is_finite(value) }})
+{%- endmacro %}
+
+
+{#- False, not NULL, for a NULL. -#}
+{% macro is_finite(value) -%}
+    coalesce(isfinite({{ value }}), false)
+{%- endmacro %}
+
+
+{#- Whether a column of a layout holds numbers. -#}
+{% macro is_number(column) -%}
+    {{- 'yes' if column.type in [
+        'TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT',
+        'UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT', 'FLOAT', 'DOUBLE',
+    ] or column.type.startswith('DECIMAL') -}}
+{%- endmacro %}
+
+
+{% macro column_names(layout) -%}
+    {{- layout.columns | map(attribute='name') | join(', ') -}}
+{%- endmacro %}

@@ -1,0 +1,64 @@
+{#
+    Arithmetic on bar times. Times are naive UTC timestamps, durations whole milliseconds.
+#}
+
+
+{#- Every timeframe the project knows, in milliseconds, as JSON. -#}
+{% macro timeframes_ms() -%}
+    {
+        "1m": 60000, "3m": 180000, "5m": 300000, "15m": 900000, "30m": 1800000,
+        "1h": 3600000, "2h": 7200000, "4h": 14400000, "6h": 21600000, "8h": 28800000,
+        "12h": 43200000, "1d": 86400000
+    }
+{%- endmacro %}
+
+
+{#- The length of the var `timeframe` in milliseconds. -#}
+{% macro timeframe_ms() -%}
+    {%- set known = fromjson(timeframes_ms()) -%}
+    {%- if var('timeframe') not in known -%}
+        {{- exceptions.raise_compiler_error(
+            'timeframe ' ~ var('timeframe') ~ ' is not known: use one of '
+            ~ known | join(' ') ~ '.'
+        ) -}}
+    {%- endif -%}
+    {{- known[var('timeframe')] -}}
+{%- endmacro %}
+
+
+{#- The length of a row's timeframe in milliseconds, from its name. -#}
+{% macro ms_of_timeframe(timeframe) -%}
+    case {{ timeframe }}
+        {%- for name, ms in fromjson(timeframes_ms()).items() %}
+        when '{{ name }}' then {{ ms }}
+        {%- endfor %}
+    end
+{%- endmacro %}
+
+
+{#- Bars of a row's timeframe in a year of 365 days: crypto never closes. -#}
+{% macro periods_per_year(timeframe) -%}
+    (31536000000.0 / {{ ms_of_timeframe(timeframe) }})
+{%- endmacro %}
+
+
+{#- The open of the bar that a time falls into, counted from 00:00 UTC. -#}
+{% macro bar_open(ts, timeframe_ms) -%}
+    time_bucket(interval '{{ timeframe_ms }} milliseconds', {{ ts }})
+{%- endmacro %}
+
+
+{% macro add_ms(ts, ms) -%}
+    ({{ ts }} + to_milliseconds({{ ms }}))
+{%- endmacro %}
+
+
+{% macro ms_between(start_ts, end_ts) -%}
+    (epoch_ms({{ end_ts }}) - epoch_ms({{ start_ts }}))
+{%- endmacro %}
+
+
+{#- A time to stand for one that is not known, where a key needs one. -#}
+{% macro epoch_start() -%}
+    timestamp '1970-01-01 00:00:00'
+{%- endmacro %}

@@ -1,0 +1,77 @@
+-- One row per symbol, timeframe, strategy and bar, the next bar included: the ratio that is
+-- fixed at the close before it. An undefined ratio keeps the last one (held), and is NULL
+-- before the first (warmup): never 0. Key: symbol, timeframe, strategy, ts.
+with
+merged_bars as (select * from {{ ref('int_merged_bars') }}),
+strategies as (select * from {{ ref('int_strategies') }}),
+rolling_betas as (select * from {{ ref('int_rolling_betas') }}),
+realized_vols as (select * from {{ ref('int_realized_vols') }}),
+static_estimates as (select * from {{ ref('int_static_estimates') }}),
+
+estimated as (
+    select
+        bars.symbol,
+        bars.timeframe,
+        strategies.strategy,
+        bars.ts,
+        bars.is_next_bar,
+        case strategies.estimator
+            when 'none' then 0.0
+            when 'naive' then 1.0
+            when 'static' then static_estimates.beta
+            when 'rolling' then rolling_betas.beta
+        end as beta,
+        realized_vols.realized_vol,
+        -- least(1, NULL) would be 1: an undefined volatility must not become a full hedge
+        case
+            when not strategies.is_vol_scaled then 1.0
+            when realized_vols.realized_vol > strategies.vol_target
+                then strategies.vol_target / realized_vols.realized_vol
+            when realized_vols.realized_vol is not null then 1.0
+        end as vol_scale
+    from merged_bars as bars
+    cross join strategies
+    left join rolling_betas
+        on bars.symbol = rolling_betas.symbol
+        and bars.timeframe = rolling_betas.timeframe
+        and bars.ts = rolling_betas.ts
+        and strategies.beta_window = rolling_betas.beta_window
+        and strategies.estimator = 'rolling'
+    left join realized_vols
+        on bars.symbol = realized_vols.symbol
+        and bars.timeframe = realized_vols.timeframe
+        and bars.ts = realized_vols.ts
+        and strategies.vol_window = realized_vols.vol_window
+    left join static_estimates
+        on bars.symbol = static_estimates.symbol
+        and bars.timeframe = static_estimates.timeframe
+    where {{ takes_a_ratio('bars') }}
+),
+
+held as (
+    select
+        *,
+        last_value(beta * vol_scale ignore nulls) over (
+            partition by symbol, timeframe, strategy
+            order by ts
+            rows between unbounded preceding and current row
+        ) as hedge_ratio
+    from estimated
+)
+
+select
+    symbol,
+    timeframe,
+    strategy,
+    ts,
+    is_next_bar,
+    beta,
+    realized_vol,
+    vol_scale,
+    hedge_ratio,
+    case
+        when hedge_ratio is null then 'warmup'
+        when beta * vol_scale is null then 'held'
+        else 'ok'
+    end as status
+from held

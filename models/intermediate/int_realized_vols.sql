@@ -1,0 +1,25 @@
+-- One row per symbol, timeframe, volatility window and bar: the annualised volatility of
+-- spot over the rows before the bar. Key: symbol, timeframe, vol_window, ts.
+with
+merged_bars as (select * from {{ ref('int_merged_bars') }}),
+windows as (select distinct vol_window from {{ ref('int_strategies') }})
+
+select
+    symbol,
+    timeframe,
+    vol_window,
+    ts,
+    case
+        when {{ is_frame_usable('usable_r_spot', 'rows_before', 'vol_window') }}
+            then
+                stddev_samp(usable_r_spot) over rows_before
+                * sqrt({{ periods_per_year('timeframe') }})
+    end as realized_vol
+from merged_bars
+cross join windows
+where {{ takes_a_ratio() }}
+window rows_before as (
+    partition by symbol, timeframe, vol_window
+    order by ts
+    rows between vol_window preceding and 1 preceding
+)

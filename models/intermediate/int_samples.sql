@@ -1,0 +1,49 @@
+-- One row per symbol and timeframe: the sample that every strategy is scored on. It starts
+-- at the first bar at which all of them have a ratio. Key: symbol, timeframe.
+-- start_ts is NULL, and no bar is evaluated, where some strategy never gets a ratio.
+with
+merged_bars as (select * from {{ ref('int_merged_bars') }}),
+static_estimates as (select * from {{ ref('int_static_estimates') }}),
+
+first_ratios as (
+    select
+        symbol,
+        timeframe,
+        strategy,
+        min(case when hedge_ratio is not null then ts end) as first_ts
+    from {{ ref('int_hedge_ratios') }}
+    where not is_next_bar
+    group by symbol, timeframe, strategy
+),
+
+starts as (
+    select
+        symbol,
+        timeframe,
+        case when count(*) = count(first_ts) then max(first_ts) end as start_ts
+    from first_ratios
+    group by symbol, timeframe
+)
+
+select
+    merged_bars.symbol,
+    merged_bars.timeframe,
+    min(starts.start_ts) as start_ts,
+    max(case when merged_bars.ts >= starts.start_ts then merged_bars.ts end) as end_ts,
+    count(*) as merged_bars,
+    count(case when merged_bars.ts >= starts.start_ts then 1 end) as evaluated_bars,
+    count(*) - count(case when merged_bars.ts >= starts.start_ts then 1 end) as warmup_bars,
+    count(case when merged_bars.is_gap then 1 end) as gap_bars,
+    max(static_estimates.correlation) as correlation,
+    max(static_estimates.beta) as beta_static,
+    sum(case when merged_bars.ts >= starts.start_ts then merged_bars.funding_rate end)
+        as funding_total
+from merged_bars
+left join starts
+    on merged_bars.symbol = starts.symbol
+    and merged_bars.timeframe = starts.timeframe
+left join static_estimates
+    on merged_bars.symbol = static_estimates.symbol
+    and merged_bars.timeframe = static_estimates.timeframe
+where not merged_bars.is_next_bar
+group by merged_bars.symbol, merged_bars.timeframe

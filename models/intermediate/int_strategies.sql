@@ -1,0 +1,11 @@
+-- One row per strategy, with the vars where its seed row leaves a parameter empty.
+-- Key: strategy.
+select
+    strategy,
+    estimator,
+    coalesce(is_vol_scaled, false) as is_vol_scaled,
+    coalesce(beta_window, {{ var('beta_window') }}) as beta_window,
+    coalesce(vol_window, {{ var('vol_window') }}) as vol_window,
+    coalesce(vol_target, {{ var('vol_target') }}) as vol_target,
+    strategy = {{ sql_text(var('strategy')) }} as is_selected
+from {{ ref('hedge_strategies') }}

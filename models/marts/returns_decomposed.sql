@@ -1,0 +1,99 @@
+-- One row per symbol, timeframe, strategy and evaluated bar: the hedged return and its
+-- parts, as fractions of the spot notional at the bar's start.
+-- A trade is what moves the ratio from where both prices let it drift, not only a new beta.
+with
+ratios as (
+    select
+        ratios.symbol,
+        ratios.timeframe,
+        ratios.strategy,
+        ratios.ts,
+        ratios.hedge_ratio,
+        bars.r_spot,
+        bars.r_fut,
+        bars.funding_rate
+    from {{ ref('int_hedge_ratios') }} as ratios
+    inner join {{ ref('int_samples') }} as samples
+        on ratios.symbol = samples.symbol
+        and ratios.timeframe = samples.timeframe
+        and ratios.ts >= samples.start_ts
+    inner join {{ ref('int_merged_bars') }} as bars
+        on ratios.symbol = bars.symbol
+        and ratios.timeframe = bars.timeframe
+        and ratios.ts = bars.ts
+    where not ratios.is_next_bar
+),
+
+traded as (
+    select
+        *,
+        hedge_ratio - coalesce(
+            {{ drifted_ratio(
+                'lag(hedge_ratio) over by_time',
+                'lag(r_fut) over by_time',
+                'lag(r_spot) over by_time'
+            ) }},
+            0
+        ) as trade
+    from ratios
+    window by_time as (partition by symbol, timeframe, strategy order by ts)
+),
+
+-- subtracted from 0, since a unary minus would turn 0 into -0
+decomposed as (
+    select
+        *,
+        0 - hedge_ratio * r_fut as r_hedge,
+        hedge_ratio * funding_rate as r_funding,
+        0 - {{ var('fees_bps') }} / 10000.0 * abs(trade) as r_fees
+    from traded
+),
+
+netted as (
+    select
+        *,
+        r_spot + r_hedge + r_funding + r_fees as r_net
+    from decomposed
+),
+
+compounded as (
+    select
+        *,
+        sum({{ log_growth('r_net') }}) over (
+            partition by symbol, timeframe, strategy
+            order by ts
+            rows between unbounded preceding and current row
+        ) as cum_log_return
+    from netted
+),
+
+peaked as (
+    select
+        *,
+        -- the path starts at 1, whose logarithm is 0
+        greatest(0, max(cum_log_return) over (
+            partition by symbol, timeframe, strategy
+            order by ts
+            rows between unbounded preceding and current row
+        )) as peak_log_return,
+        max(abs(hedge_ratio)) over (partition by symbol, timeframe, strategy) > 0 as is_hedged
+    from compounded
+)
+
+select
+    symbol,
+    timeframe,
+    strategy,
+    ts,
+    hedge_ratio,
+    trade,
+    r_spot,
+    r_fut,
+    r_hedge,
+    r_funding,
+    r_fees,
+    r_net,
+    cum_log_return,
+    {{ null_if_proxy('exp(cum_log_return - peak_log_return) - 1', is_hedged='is_hedged') }}
+        as drawdown
+from peaked

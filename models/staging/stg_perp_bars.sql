@@ -1,0 +1,18 @@
+-- One row per row of the perpetual's files: typed, in UTC, with the place it came from.
+-- Empty without a perp. Rows are only marked here (is_usable).
+{% if perp_is_proxy() -%}
+select
+    cast(null as varchar) as symbol,
+    cast(null as timestamp) as ts,
+    cast(null as double) as open,
+    cast(null as double) as high,
+    cast(null as double) as low,
+    cast(null as double) as close,
+    cast(null as double) as volume,
+    cast(null as boolean) as is_usable,
+    cast(null as varchar) as source_file,
+    cast(null as bigint) as source_row
+where false
+{%- else -%}
+{{ bars_from_files(input_layouts('perp')) }}
+{%- endif %}

@@ -1,0 +1,9 @@
+{#- Fails on every key that more than one row has. -#}
+{% test unique_key(model, key) %}
+select
+    {{ key | join(', ') }},
+    count(*) as rows_with_this_key
+from {{ model }}
+group by {{ key | join(', ') }}
+having count(*) > 1
+{% endtest %}
