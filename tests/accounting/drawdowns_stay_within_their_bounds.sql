@@ -1,0 +1,13 @@
+-- A drawdown is never positive, never a total loss, and never deeper than the whole fall.
+select
+    symbol,
+    timeframe,
+    strategy,
+    ts,
+    cum_log_return,
+    drawdown
+from {{ ref('returns_decomposed') }}
+where
+    drawdown > 0
+    or drawdown <= -1
+    or drawdown > exp(cum_log_return) - 1 + 1e-12

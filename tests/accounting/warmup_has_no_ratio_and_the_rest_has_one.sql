@@ -1,0 +1,12 @@
+-- A warm-up bar must not look like a bar without a hedge, nor a later bar like a warm-up.
+select
+    symbol,
+    timeframe,
+    strategy,
+    ts,
+    status,
+    hedge_ratio
+from {{ ref('beta_series') }}
+where
+    status not in ('warmup', 'ok', 'held')
+    or (status = 'warmup') <> (hedge_ratio is null)
