@@ -28,6 +28,7 @@ starts as (
 select
     merged_bars.symbol,
     merged_bars.timeframe,
+    {{ periods_per_year('merged_bars.timeframe') }} as periods_per_year,
     min(starts.start_ts) as start_ts,
     max(case when merged_bars.ts >= starts.start_ts then merged_bars.ts end) as end_ts,
     count(*) as merged_bars,

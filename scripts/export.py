@@ -1,0 +1,330 @@
+"""Turn the marts of a built database into run folders, one per symbol and timeframe.
+
+usage: python -m scripts.export [--database FILE] [--out DIR] [--symbol S …]
+
+A folder is written under a temporary name and renamed at the end: it is complete or absent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from scripts import plots
+from scripts.project import ROOT, InputError, database_path
+
+SCHEMA_VERSION = 1
+
+# file: (relation, its columns or * for all, a filter, the order: the mart's key)
+CSV_FILES = {
+    "spot_snapshot.csv": ("int_bars", "* exclude (leg)", "leg = 'spot'", "ts"),
+    "perp_snapshot.csv": ("int_bars", "* exclude (leg)", "leg = 'perp'", "ts"),
+    "funding_snapshot.csv": ("int_funding_prints", "symbol, ts, funding_rate", "true", "ts"),
+    "prices_merged.csv": ("prices_merged", "*", "true", "ts"),
+    "beta_series.csv": ("beta_series", "*", "true", "strategy, ts"),
+    "returns_decomposed.csv": ("returns_decomposed", "*", "true", "strategy, ts"),
+}
+PACKAGES = ("dbt-core", "dbt-duckdb", "duckdb", "matplotlib", "numpy", "pandas")
+
+
+def export(
+    database: Path,
+    out: Path | None = None,
+    symbols: list[str] | None = None,
+    arguments: list[str] | None = None,
+) -> list[Path]:
+    """Write a run folder for each symbol and timeframe of a built database; return them.
+
+    out holds the folders of one symbol; with several, each gets a folder of its own in it.
+    Without out they go to runs/<SYMBOL>/hedge_mvp. arguments are kept in metadata.json.
+
+    Raises InputError where the database is missing or has no such symbol.
+    """
+    if not database.exists():
+        raise InputError(f"{database} does not exist: build it with dbt build or scripts.run.")
+    written: list[tuple[Path, Path]] = []
+    with duckdb.connect(str(database), read_only=True) as connection:
+        samples = samples_in(connection, database, symbols)
+        has_one_symbol = len({symbol for symbol, _ in samples}) == 1
+        try:
+            for symbol, timeframe in samples:
+                folder_name = safe_name(symbol)
+                if out is None:
+                    parent = ROOT / "runs" / folder_name / "hedge_mvp"
+                else:
+                    parent = out if has_one_symbol else out / folder_name
+                parent.mkdir(parents=True, exist_ok=True)
+                temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=parent))
+                written.append((temporary, parent))
+                write_folder(connection, symbol, timeframe, temporary, arguments)
+            return [put_in_place(temporary, parent) for temporary, parent in written]
+        finally:
+            for temporary, _ in written:
+                shutil.rmtree(temporary, ignore_errors=True)
+
+
+def samples_in(
+    connection: duckdb.DuckDBPyConnection, database: Path, symbols: list[str] | None
+) -> list[tuple[str, str]]:
+    """Return the symbols and timeframes that have figures, narrowed to some symbols."""
+    try:
+        samples = connection.execute(
+            "select distinct symbol, timeframe from hedge_metrics order by all"
+        ).fetchall()
+    except duckdb.CatalogException as error:
+        raise InputError(f"{database} has no hedge_metrics: build it with dbt build.") from error
+    found = [sample for sample in samples if not symbols or sample[0] in symbols]
+    if not found:
+        known = " ".join(sorted({symbol for symbol, _ in samples})) or "none"
+        raise InputError(
+            f"{database} has no figures for {' '.join(symbols or ['any symbol'])}: it has {known}."
+        )
+    return found
+
+
+def write_folder(
+    connection: duckdb.DuckDBPyConnection,
+    symbol: str,
+    timeframe: str,
+    folder: Path,
+    arguments: list[str] | None,
+) -> None:
+    """Write every artifact of one symbol and timeframe."""
+    is_proxy = connection.execute("select is_perp_proxy from int_build").fetchone()[0]
+    for name, (relation, columns, condition, order) in CSV_FILES.items():
+        if name == "perp_snapshot.csv" and is_proxy:
+            continue
+        copy(
+            connection, folder / name, "header", relation, columns,
+            f"{condition} and {of_sample(connection, relation, symbol, timeframe)}", order,
+        )
+    relation = "paper_rebalance_log"
+    copy(
+        connection, folder / f"{relation}.jsonl", "format json", relation, "*",
+        of_sample(connection, relation, symbol, timeframe), "seq",
+    )
+    write_json(folder / "metrics.json", metrics(connection, symbol, timeframe))
+    write_json(folder / "metadata.json", run_metadata(connection, symbol, timeframe, arguments))
+    plots.draw(connection, symbol, timeframe, folder)
+
+
+def copy(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    options: str,
+    relation: str,
+    columns: str,
+    condition: str,
+    order: str,
+) -> None:
+    """Copy rows of a relation to a file, times as 2026-02-19T15:00:00Z."""
+    times = [
+        name for name, kind in columns_of(connection, relation).items() if kind == "TIMESTAMP"
+    ]
+    as_text = ", ".join(f"strftime({name}, '%Y-%m-%dT%H:%M:%SZ') as {name}" for name in times)
+    connection.execute(
+        f"copy ("
+        f"    select * replace ({as_text})"
+        f"    from (select {columns} from {relation} where {condition} order by {order})"
+        f") to {sql_text(str(path))} ({options})"
+    )
+
+
+def columns_of(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    """Return the names and types of a relation's columns."""
+    return {row[0]: row[1] for row in connection.execute(f"describe {relation}").fetchall()}
+
+
+def of_sample(
+    connection: duckdb.DuckDBPyConnection, relation: str, symbol: str, timeframe: str
+) -> str:
+    """Return the condition for a relation's rows of one symbol and, where it has any, timeframe."""
+    condition = f"symbol = {sql_text(symbol)}"
+    if "timeframe" in columns_of(connection, relation):
+        condition += f" and timeframe = {sql_text(timeframe)}"
+    return condition
+
+
+def metrics(
+    connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str
+) -> dict[str, Any]:
+    """Return the content of metrics.json: figures as the models have them, undefined ones None."""
+    key = [symbol, timeframe]
+    sample = rows(
+        connection,
+        "from int_samples where symbol = ? and timeframe = ?", key,
+    )[0]
+    strategies = rows(
+        connection,
+        "select metrics.* from hedge_metrics as metrics join hedge_strategies using (strategy)"
+        " where symbol = ? and timeframe = ? order by hedge_strategies.rowid", key,
+    )
+    incidents = rows(
+        connection,
+        "select kind, count(*) as incidents from data_incidents where symbol = ?"
+        " group by kind order by kind", [symbol],
+    )
+    build = rows(connection, "from int_build")[0]
+    selected = rows(connection, "from int_strategies where is_selected")[0]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "symbol": symbol,
+        "timeframe": timeframe,
+        "selected_strategy": selected["strategy"],
+        "perp_is_proxy": build["is_perp_proxy"],
+        "sample": {
+            "start": sample["start_ts"],
+            "end": sample["end_ts"],
+            "merged_bars": sample["merged_bars"],
+            "evaluated_bars": sample["evaluated_bars"],
+            "warmup_bars": sample["warmup_bars"],
+            "gap_bars": sample["gap_bars"],
+        },
+        "market": {
+            "correlation": sample["correlation"],
+            "beta_static": sample["beta_static"],
+            "funding_total": sample["funding_total"],
+        },
+        "strategies": {
+            row["strategy"]: {
+                name: value for name, value in row.items()
+                if name not in ("symbol", "timeframe", "strategy")
+            }
+            for row in strategies
+        },
+        "incidents": {row["kind"]: row["incidents"] for row in incidents},
+    }
+
+
+def run_metadata(
+    connection: duckdb.DuckDBPyConnection,
+    symbol: str,
+    timeframe: str,
+    arguments: list[str] | None,
+) -> dict[str, Any]:
+    """Return the content of metadata.json: what reproduces the run, inputs with their hashes."""
+    build = rows(connection, "from int_build")[0]
+    inputs = rows(
+        connection,
+        "select leg, source_file as path, input_rows as rows, usable_rows, first_ts, last_ts"
+        " from int_input_files where symbol = ? order by all", [symbol],
+    )
+    for file in inputs:
+        with open(file["path"], "rb") as opened:
+            file["sha256"] = hashlib.file_digest(opened, "sha256").hexdigest()
+            file["bytes"] = os.fstat(opened.fileno()).st_size
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "symbol": symbol,
+        "timeframe": timeframe,
+        "perp_is_proxy": build["is_perp_proxy"],
+        "built_at": build["built_at"],
+        "arguments": arguments,
+        "dbt_vars": json.loads(build["vars"]),
+        "git_commit": git_commit(),
+        "python": sys.version.split()[0],
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "inputs": inputs,
+    }
+
+
+def rows(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: list[Any] | None = None
+) -> list[dict[str, Any]]:
+    """Return the rows of a query, as dicts."""
+    cursor = connection.execute(query, parameters)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write strict JSON, times as 2026-02-19T15:00:00Z; raises ValueError on NaN or infinity."""
+
+    def time_text(value: object) -> str:
+        if isinstance(value, datetime):
+            return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+        raise TypeError(f"{value!r} has no JSON form")
+
+    path.write_text(
+        json.dumps(content, indent=2, allow_nan=False, default=time_text, ensure_ascii=False)
+        + "\n",
+        encoding="utf-8",
+    )
+
+
+def git_commit() -> str | None:
+    """Return the commit of the project, with -dirty for uncommitted changes; None without git."""
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def put_in_place(temporary: Path, parent: Path) -> Path:
+    """Give a finished folder its name, the time in UTC, and point `latest` to it."""
+    now = datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S")
+    temporary.chmod(0o755)
+    for suffix in range(1, 1000):
+        folder = parent / (now if suffix == 1 else f"{now}_{suffix}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        temporary.replace(folder)
+        break
+    link = parent / f".latest-{folder.name}"
+    link.symlink_to(folder.name, target_is_directory=True)
+    link.replace(parent / "latest")
+    return folder
+
+
+def safe_name(symbol: str) -> str:
+    """Return a symbol as a folder's name."""
+    return re.sub(r"[^A-Za-z0-9-]", "_", symbol)
+
+
+def sql_text(value: str) -> str:
+    """Return a text as an SQL literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def main() -> int:
+    """Export as the command line asks; print the folders to stdout."""
+    from scripts.summary import summary
+
+    parser = argparse.ArgumentParser(prog="scripts.export", description=__doc__.split("\n")[0])
+    parser.add_argument("--database", type=Path, default=database_path(), metavar="FILE")
+    parser.add_argument("--out", type=Path, metavar="DIR")
+    parser.add_argument("--symbol", nargs="+", metavar="S")
+    arguments = parser.parse_args()
+    try:
+        folders = export(
+            arguments.database, arguments.out, arguments.symbol, arguments=sys.argv[1:]
+        )
+    except (InputError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    for folder in folders:
+        print(summary(folder), file=sys.stderr)
+        print(folder.absolute())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

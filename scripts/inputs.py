@@ -1,0 +1,265 @@
+"""Look at the input files before a build, so that a refusal is quick and plain.
+
+The SQL comes from macros/inputs, rendered here as dbt renders it: what is looked at is what
+the models will read, and a macro's own refusal is raised here as an InputError.
+"""
+
+from __future__ import annotations
+
+import csv
+import glob
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import duckdb
+import jinja2
+
+from scripts.project import ROOT, InputError
+
+LEGS = ("spot", "perp", "funding")
+PARQUET_MAGIC = b"PAR1"
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One symbol in one input file; times are naive UTC, spacing_ms NULL for a single row."""
+
+    leg: str
+    symbol: str
+    source_file: str
+    input_rows: int
+    usable_rows: int
+    rows_without_time: int
+    first_ts: datetime | None
+    last_ts: datetime | None
+    spacing_ms: int | None
+
+
+def check(dbt_vars: dict[str, Any]) -> dict[str, Any]:
+    """Refuse inputs that no build could use; return the vars that the build is to take.
+
+    dbt_vars are complete, with absolute paths. The var `symbol` is filled in where some files
+    name no symbol and the others agree on one.
+
+    Raises InputError on the first fault.
+    """
+    macros = input_macros(dbt_vars)
+    macros.check_vars()
+    strategies = read_strategies(dbt_vars["strategy"])
+    with duckdb.connect() as connection:
+        legs = [leg for leg in LEGS if dbt_vars[leg]]
+        files = [file for leg in legs for file in look_at_leg(connection, macros, leg, dbt_vars)]
+    named = {file.symbol for file in files} - {"UNKNOWN"}
+    if len(named) == 1 and not dbt_vars["symbol"]:
+        # one pair throughout: a file that names none is of that pair, too
+        dbt_vars = dbt_vars | {"symbol": named.pop()}
+        if any(file.symbol == "UNKNOWN" for file in files):
+            return check(dbt_vars)
+    timeframe_ms = int(macros.timeframe_ms())
+    for leg in legs:
+        check_rows([file for file in files if file.leg == leg], timeframe_ms)
+    longest_window = max(
+        [int(row["beta_window"] or dbt_vars["beta_window"]) for row in strategies
+         if row["estimator"] == "rolling"]
+        + [int(row["vol_window"] or dbt_vars["vol_window"]) for row in strategies
+           if row["is_vol_scaled"].lower() == "true"],
+        default=0,
+    )
+    check_common_span(files, legs, timeframe_ms, longest_window)
+    return dbt_vars
+
+
+def input_macros(dbt_vars: dict[str, Any]) -> ModuleType:
+    """Return the macros of macros/inputs as callables that return SQL."""
+
+    def refuse(message: str) -> None:
+        raise InputError(message)
+
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
+    environment.globals.update(
+        var=dbt_vars.__getitem__,
+        fromjson=json.loads,
+        tojson=json.dumps,
+        exceptions=SimpleNamespace(raise_compiler_error=refuse),
+    )
+    sources = sorted((ROOT / "macros" / "inputs").glob("*.sql"))
+    return environment.from_string("".join(path.read_text() for path in sources)).module
+
+
+def read_strategies(selected: str) -> list[dict[str, str]]:
+    """Return the rows of the strategy seed, of which `selected` must be one."""
+    with (ROOT / "data" / "seeds" / "hedge_strategies.csv").open(newline="") as seed:
+        rows = list(csv.DictReader(seed))
+    names = [row["strategy"] for row in rows]
+    if selected not in names:
+        raise InputError(
+            f"strategy {selected} is not known: use one of {' '.join(names)},"
+            " or add a row to data/seeds/hedge_strategies.csv."
+        )
+    return rows
+
+
+def file_pattern(leg: str, path: str, base: Path) -> str:
+    """Return an absolute pattern for a path or glob, a path that exists taken literally."""
+    absolute = base / Path(path).expanduser()
+    is_relative = absolute != Path(path).expanduser()
+    if absolute.is_dir():
+        raise InputError(
+            f"--{leg}: {path} is a folder: give a parquet file, or a glob such as"
+            f" {path.rstrip('/')}/*.parquet."
+        )
+    if absolute.exists():
+        return glob.escape(str(absolute))
+    if not glob.has_magic(path):
+        raise InputError(f"--{leg}: {path} does not exist: check the path.")
+    return f"{glob.escape(str(base))}/{path}" if is_relative else str(absolute)
+
+
+def look_at_leg(
+    connection: duckdb.DuckDBPyConnection, macros: ModuleType, leg: str, dbt_vars: dict[str, Any]
+) -> list[InputFile]:
+    """Return what one leg's files hold, after a look at each."""
+    pattern = dbt_vars[leg]
+    paths = [row[0] for row in connection.execute("from glob(?)", [pattern]).fetchall()]
+    if not paths:
+        raise InputError(
+            f"--{leg}: no file matches {pattern}: check the pattern, or make a sample with"
+            " python -m scripts.sample_data."
+        )
+    for path in paths:
+        check_is_parquet(path)
+    try:
+        layouts = [
+            {"files": json.loads(files), "columns": json.loads(columns)}
+            for files, columns in connection.execute(
+                macros.input_layouts_query(pattern)
+            ).fetchall()
+        ]
+        select = (
+            macros.prints_from_files(layouts) if leg == "funding"
+            else macros.bars_from_files(layouts)
+        )
+        rows = connection.execute(
+            macros.input_files_query(f"select '{leg}' as leg, * from ({select})")
+        ).fetchall()
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"--{leg}: {paths[0] if len(paths) == 1 else pattern} cannot be read ({reason}):"
+            " write the file again."
+        ) from error
+    files = [InputFile(*row) for row in rows]
+    if not files:
+        wanted = f" of {dbt_vars['symbol']}" if dbt_vars["symbol"] else ""
+        raise InputError(f"--{leg}: {pattern} holds no row{wanted}: check --symbol and the file.")
+    return files
+
+
+def check_is_parquet(path: str) -> None:
+    """Refuse a file that cannot be opened, is no parquet, or was cut off."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(4)
+            file.seek(-min(4, file.seek(0, 2)), 2)
+            tail = file.read(4)
+    except OSError as error:
+        raise InputError(f"{path} cannot be opened ({error.strerror}): check its rights.") from error
+    if head != PARQUET_MAGIC:
+        raise InputError(f"{path} is not a parquet file: convert it to parquet.")
+    if tail != PARQUET_MAGIC:
+        raise InputError(f"{path} is cut off, its end is missing: write or download it again.")
+
+
+def check_rows(files: list[InputFile], timeframe_ms: int) -> None:
+    """Refuse a leg without a usable row, with unreadable times, or of an unfit bar size."""
+    for file in files:
+        if file.rows_without_time:
+            raise InputError(
+                f"{file.source_file}: {file.rows_without_time} of {file.input_rows} rows have no"
+                " time that can be read: mend or drop them."
+            )
+    for symbol in {file.symbol for file in files}:
+        of_symbol = [file for file in files if file.symbol == symbol]
+        leg, path = of_symbol[0].leg, of_symbol[0].source_file
+        if not any(file.usable_rows for file in of_symbol):
+            what = "rate" if leg == "funding" else "price"
+            raise InputError(
+                f"{path} has no usable {what} for {symbol}: all are null, not finite"
+                f"{'' if leg == 'funding' else ' or not positive'}; check the file."
+            )
+        if leg == "funding":
+            continue
+        steps = {file.spacing_ms: file.source_file for file in of_symbol if file.spacing_ms}
+        if len(steps) > 1:
+            raise InputError(
+                f"--{leg}: {' and '.join(steps.values())} hold bars of {symbol} of two sizes"
+                f" ({' and '.join(minutes(step) for step in steps)}): narrow the glob to one."
+            )
+        for step in steps:
+            if timeframe_ms % step:
+                raise InputError(
+                    f"{path} has a bar every {minutes(step)}: --timeframe must be a multiple"
+                    f" of that, and {minutes(timeframe_ms)} is not."
+                )
+
+
+def check_common_span(
+    files: list[InputFile], legs: list[str], timeframe_ms: int, longest_window: int
+) -> None:
+    """Refuse legs that share no symbol or no time, or fewer bars than the longest window."""
+    symbols = {leg: {file.symbol for file in files if file.leg == leg} for leg in legs}
+    shared = set.intersection(*symbols.values())
+    if not shared:
+        found = "; ".join(f"{leg}: {' '.join(sorted(symbols[leg]))}" for leg in legs)
+        raise InputError(
+            f"no symbol is in every input ({found}): give files of one pair, or name it with"
+            " --symbol where no column or file name does."
+        )
+    for symbol in sorted(shared):
+        spans = {leg: span(files, leg, symbol) for leg in legs}
+        start, end = (
+            max(first for first, _ in spans.values()),
+            min(last for _, last in spans.values()),
+        )
+        if start >= end:
+            found = "; ".join(
+                f"{leg}: {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}"
+                for leg, (first, last) in spans.items()
+            )
+            raise InputError(
+                f"the inputs of {symbol} share no time ({found}): give files of one span."
+            )
+        bars = [spans[leg] for leg in legs if leg != "funding"]
+        common = min(last for _, last in bars) - max(first for first, _ in bars)
+        most_bars = common // timedelta(milliseconds=timeframe_ms)
+        # a return needs a bar before it, and one bar after the window is to be evaluated
+        if most_bars < longest_window + 2:
+            paths = {file.source_file for file in files if file.symbol == symbol}
+            raise InputError(
+                f"{min(paths)}: {symbol} has at most {most_bars} bars of"
+                f" {minutes(timeframe_ms)} in both legs, and a window of {longest_window} rows"
+                f" needs {longest_window + 2}: give more data, or a smaller --beta_window and"
+                " --vol_window."
+            )
+
+
+def span(files: list[InputFile], leg: str, symbol: str) -> tuple[datetime, datetime]:
+    """Return when a leg's data of a symbol begin and end, the last bar or accrual included."""
+    found = [file for file in files if (file.leg, file.symbol) == (leg, symbol)]
+    longest_accrual_ms = 8 * 3600 * 1000
+    last_ms = (
+        longest_accrual_ms if leg == "funding" else max(file.spacing_ms or 0 for file in found)
+    )
+    return (
+        min(file.first_ts for file in found),
+        max(file.last_ts for file in found) + timedelta(milliseconds=last_ms),
+    )
+
+
+def minutes(milliseconds: int) -> str:
+    """Return a duration in minutes, as a person writes it."""
+    return f"{milliseconds / 60_000:g}m"

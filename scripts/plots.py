@@ -1,0 +1,245 @@
+"""Draw the four plots of a run folder from the marts of a built database.
+
+usage: python -m scripts.plots [--database FILE] [--out DIR]
+
+Each plot answers the question in its title. A strategy has the same colour everywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import duckdb
+import matplotlib
+
+matplotlib.use("agg")  # before pyplot: no screen is needed
+
+import matplotlib.pyplot as plt  # noqa: E402
+import pandas as pd  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.ticker import FuncFormatter  # noqa: E402
+
+from scripts.project import database_path  # noqa: E402
+
+# Okabe and Ito's palette, told apart with any colour vision
+COLOURS = ("#444444", "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#F0E442")
+SIZE = (10.0, 6.0)
+PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.6g} %")
+
+plt.rcParams.update({
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "figure.constrained_layout.use": True,
+    "font.size": 12,
+    "grid.alpha": 0.3,
+    "legend.frameon": False,
+    "savefig.dpi": 110,
+})
+
+
+def draw(
+    connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str, folder: Path
+) -> list[Path]:
+    """Draw the plots of one symbol and timeframe into a folder; return their paths."""
+    figures = {
+        "cumlogret": cumlogret,
+        "rolling_vol": rolling_vol,
+        "beta_vs_funding": beta_vs_funding,
+        "variance_components": variance_components,
+    }
+    paths = []
+    for name, plot in figures.items():
+        figure = plot(connection, symbol, timeframe)
+        paths.append(folder / f"{name}.png")
+        figure.savefig(paths[-1])
+        plt.close(figure)
+    return paths
+
+
+def cumlogret(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str) -> Figure:
+    """Growth of every strategy, and below it the hedged ones enlarged."""
+    paths = query(
+        connection,
+        "select strategy, ts, cum_log_return from returns_decomposed"
+        " where symbol = ? and timeframe = ? order by strategy, ts",
+        symbol, timeframe,
+    )
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=SIZE, sharex=True)
+    unhedged = unhedged_strategies(connection)
+    for strategy, colour in colours(connection).items():
+        path = paths[paths["strategy"] == strategy]
+        top.plot(path["ts"], path["cum_log_return"], color=colour, label=strategy, lw=1.2)
+        if strategy not in unhedged:
+            bottom.plot(path["ts"], path["cum_log_return"], color=colour, lw=1.2)
+    top.set_title(titled("What did spot earn, unhedged and hedged?", connection, symbol, timeframe))
+    bottom.set_title("The hedged strategies alone", fontsize=12)
+    for axes in (top, bottom):
+        axes.set_ylabel("Cumulative log return")
+    figure.legend(loc="outside lower center", ncols=5)
+    return figure
+
+
+def rolling_vol(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str) -> Figure:
+    """Annualised volatility over 7 days, on a log scale: the hedge differs a hundredfold."""
+    paths = query(
+        connection,
+        "select strategy, ts, volatility from int_rolling_volatilities"
+        " where symbol = ? and timeframe = ? and volatility > 0 order by strategy, ts",
+        symbol, timeframe,
+    )
+    figure, axes = plt.subplots(figsize=SIZE)
+    for strategy, colour in colours(connection).items():
+        path = paths[paths["strategy"] == strategy]
+        if not path.empty:
+            axes.plot(path["ts"], path["volatility"], color=colour, label=strategy, lw=1.2)
+    if paths.empty:
+        axes.text(0.5, 0.5, "Fewer than 7 days of evaluated bars", ha="center",
+                  transform=axes.transAxes)
+    elif paths["volatility"].max() > 10 * paths["volatility"].min():
+        axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(PERCENT)
+    axes.set_ylabel("Annualised volatility, last 7 days")
+    axes.set_title(titled("How much risk is left?", connection, symbol, timeframe))
+    figure.legend(loc="outside lower center", ncols=5)
+    return figure
+
+
+def beta_vs_funding(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str) -> Figure:
+    """The selected strategy's hedge ratio over the funding that it receives."""
+    series = query(
+        connection,
+        "select ts, strategy, hedge_ratio,"
+        " sum(r_funding) over (order by ts rows unbounded preceding) as received,"
+        " funding_rate * periods_per_year as annualised"
+        " from returns_decomposed"
+        " join int_strategies using (strategy)"
+        " join prices_merged using (symbol, timeframe, ts)"
+        " join int_samples using (symbol, timeframe)"
+        " where symbol = ? and timeframe = ? and is_selected order by ts",
+        symbol, timeframe,
+    )
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=SIZE, sharex=True)
+    strategy = series["strategy"].iloc[0]
+    colour = colours(connection)[strategy]
+    top.plot(series["ts"], series["hedge_ratio"], color=colour, lw=1.2)
+    top.set_ylabel("Hedge ratio\n(perp per spot notional)")
+    top.ticklabel_format(axis="y", useOffset=False)
+    bottom.plot(series["ts"], series["annualised"], color="#999999", lw=0.8,
+                label="Funding rate, annualised (left)")
+    bottom.axhline(0, color="black", lw=0.8)
+    bottom.set_ylabel("Funding rate, annualised")
+    bottom.yaxis.set_major_formatter(PERCENT)
+    received = bottom.twinx()
+    received.grid(visible=False)
+    received.spines["right"].set_visible(True)
+    received.plot(series["ts"], series["received"], color=colour, lw=1.6,
+                  label="Received so far, of the spot notional (right)")
+    received.set_ylabel("Received so far")
+    received.yaxis.set_major_formatter(PERCENT)
+    question = f"How large is the hedge ({strategy}), and what does funding pay it?"
+    top.set_title(titled(question, connection, symbol, timeframe))
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def variance_components(
+    connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str
+) -> Figure:
+    """The selected strategy's variance as bars that start where the last one ended."""
+    components = query(
+        connection,
+        "select strategy, components.component, components.variance / spot.variance as share"
+        " from variance_components as components"
+        " join int_strategies using (strategy)"
+        " join (from variance_components where component = 'r_spot') as spot"
+        " using (symbol, timeframe, strategy)"
+        " where symbol = ? and timeframe = ? and is_selected",
+        symbol, timeframe,
+    )
+    strategy = components["strategy"].iloc[0]
+    shares = components.set_index("component")["share"].fillna(0)
+    price = [name for name in shares.index if not {"funding", "fees"} & set(name.split("_"))]
+    other = [name for name in shares.index if name not in price]
+    figure, (left, right) = plt.subplots(1, 2, figsize=SIZE, width_ratios=[4, 9])
+    price_total = stack_bars(left, shares[price], start=0, end_label="price risk left")
+    stack_bars(right, shares[other], start=price_total, end_label="hedged variance",
+               start_label="price risk left")
+    left.set_ylabel("Share of the unhedged variance")
+    right.set_title("What is left, enlarged", fontsize=12)
+    question = f"What is the hedged variance made of ({strategy})?"
+    figure.suptitle(titled(question, connection, symbol, timeframe), x=0.01, ha="left")
+    return figure
+
+
+def stack_bars(
+    axes: Axes, heights: pd.Series, start: float, end_label: str, start_label: str = ""
+) -> float:
+    """Draw bars that each start where the one before ended, then their sum; return the sum."""
+    labels = [start_label] if start_label else []
+    if start_label:
+        axes.bar(0, start, color=COLOURS[0], width=0.7)
+    level = start
+    for name, height in heights.items():
+        colour = COLOURS[3] if height > 0 else COLOURS[1]
+        axes.bar(len(labels), height, bottom=level, color=colour, width=0.7)
+        labels.append(str(name))
+        level += height
+    axes.bar(len(labels), level, color=COLOURS[0], width=0.7)
+    labels.append(end_label)
+    axes.axhline(0, color="black", lw=0.8)
+    axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right")
+    axes.yaxis.set_major_formatter(PERCENT)
+    return level
+
+
+def titled(
+    question: str, connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str
+) -> str:
+    """Return a plot's title: symbol, timeframe and question, and a warning without a perp."""
+    is_proxy = connection.execute("select is_perp_proxy from int_build").fetchone()[0]
+    warning = "\nNo perp was given: spot stands in for it, and risk is not measured" if is_proxy else ""
+    return f"{symbol} {timeframe}. {question}{warning}"
+
+
+def colours(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Return each strategy's colour, in the seed's order."""
+    names = connection.execute("select strategy from hedge_strategies order by rowid").fetchall()
+    return {name: COLOURS[place % len(COLOURS)] for place, (name,) in enumerate(names)}
+
+
+def unhedged_strategies(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Return the strategies that hold no perp by definition."""
+    names = connection.execute("select strategy from int_strategies where estimator = 'none'")
+    return {name for (name,) in names.fetchall()}
+
+
+def query(connection: duckdb.DuckDBPyConnection, sql: str, *parameters: str) -> pd.DataFrame:
+    """Return the rows of a query as a frame."""
+    return connection.execute(sql, list(parameters)).fetchdf()
+
+
+def main() -> int:
+    """Draw the plots of every symbol and timeframe of a database."""
+    parser = argparse.ArgumentParser(prog="scripts.plots", description=__doc__.split("\n")[0])
+    parser.add_argument("--database", type=Path, default=database_path(), metavar="FILE")
+    parser.add_argument("--out", type=Path, default=Path("plots"), metavar="DIR")
+    arguments = parser.parse_args()
+    with duckdb.connect(str(arguments.database), read_only=True) as connection:
+        samples = connection.execute(
+            "select distinct symbol, timeframe from hedge_metrics order by all"
+        ).fetchall()
+        for symbol, timeframe in samples:
+            folder = arguments.out / f"{symbol}_{timeframe}"
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in draw(connection, symbol, timeframe, folder):
+                print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,268 @@
+"""Build the hedge from parquet files and write a run folder, in one go.
+
+usage: python -m scripts.run --spot F --perp F --funding F [--timeframe 1h] [--out DIR] …
+
+Prints the path of each run folder, and nothing else, to stdout; the rest goes to stderr.
+Exit 0: done. Exit 1: a test failed, no run folder. Exit 2: bad input or usage, no run folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import duckdb
+from tqdm import tqdm
+
+from scripts import inputs
+from scripts.project import ROOT, InputError, database_path, default_vars
+
+FINISHED = {"LogModelResult", "LogSeedResult", "LogTestResult", "LogNodeResult", "SkippingDetails"}
+
+
+class BuildError(Exception):
+    """A build that failed; the message names what failed and how to look at it."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose refusals are one line, without the usage before them."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}; see python -m {self.prog} --help\n")
+
+
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
+    """Return the flags; those that name a var are None where they were not given."""
+    defaults = default_vars()
+    parser = OneLineParser(
+        prog="scripts.run",
+        description="Build the spot-perp hedge from parquet files and write a run folder.",
+        epilog="Without --spot, --perp and --funding it takes what lies in data/raw.",
+    )
+    for leg in inputs.LEGS:
+        parser.add_argument(f"--{leg}", metavar="F", help=f"{leg} parquet: a file or a glob")
+    parser.add_argument(
+        "--symbol", nargs="+", metavar="S",
+        help="narrow to these symbols, or name the one of files that name none",
+    )
+    for name, kind, what in [
+        ("timeframe", str, "bar size, such as 5m, 1h, 4h or 1d"),
+        ("fees_bps", number, "cost of a trade, basis points of its notional"),
+        ("strategy", str, "strategy of the order log: a row of hedge_strategies.csv"),
+        ("beta_window", number, "rows of the slope's frame"),
+        ("vol_window", number, "rows of the realized volatility's frame"),
+        ("vol_target", number, "annualised volatility above which vol_scaled hedges less"),
+    ]:
+        flags = dict.fromkeys([f"--{name}", f"--{name.replace('_', '-')}"])
+        parser.add_argument(*flags, type=kind, help=f"{what} (default {defaults[name]})")
+    parser.add_argument("--out", metavar="DIR", help="default: runs/<SYMBOL>/hedge_mvp")
+    return parser.parse_args(argv)
+
+
+def number(text: str) -> int | float:
+    """Return a number of a flag, whole where it is written so."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+def vars_from(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the dbt vars: the defaults, with the flags that were given over them."""
+    dbt_vars = default_vars()
+    given = {name: value for name, value in vars(arguments).items() if value is not None}
+    given.pop("out", None)
+    if "symbol" in given:
+        given["symbol"] = ",".join(given["symbol"])
+    base = ROOT
+    if given.keys() & set(inputs.LEGS):
+        base = Path.cwd()
+        for leg in ("spot", "funding"):
+            if not given.get(leg):
+                raise InputError(f"--{leg} is missing: give spot and funding (and perp) files.")
+        given.setdefault("perp", "")
+    dbt_vars |= given
+    for leg in inputs.LEGS:
+        if dbt_vars[leg]:
+            dbt_vars[leg] = inputs.file_pattern(leg, dbt_vars[leg], base)
+    return dbt_vars
+
+
+def build(dbt_vars: dict[str, Any], database: Path) -> None:
+    """Run `dbt build` into a fresh database file.
+
+    dbt runs as a process of its own, so that it neither prints to our stdout nor keeps the
+    database open, and so that this one loads the plotting libraries meanwhile.
+
+    Raises BuildError, naming the tests that failed and the rows that they found.
+    """
+    with tempfile.TemporaryDirectory(prefix="hedge-dbt-") as target:
+        command = [
+            sys.executable, "-m", "dbt.cli.main", "build",
+            "--project-dir", str(ROOT), "--profiles-dir", str(ROOT),
+            "--target-path", target, "--log-path", target,
+            "--vars", json.dumps(dbt_vars),
+            "--log-format", "json", "--log-level-file", "none",
+            "--no-use-colors", "--no-send-anonymous-usage-stats", "--no-version-check",
+        ]
+        environment = os.environ | {"HEDGE_DATABASE": str(database)}
+        other_output = []
+        with (
+            subprocess.Popen(
+                command, cwd=ROOT, env=environment, text=True, encoding="utf-8",
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            ) as process,
+            tqdm(desc="dbt build", unit="node", leave=False, disable=None) as progress,
+        ):
+            try:
+                import scripts.plots  # noqa: F401  (a second of imports, while dbt starts)
+
+                for line in process.stdout:
+                    event = parse_event(line)
+                    if event.get("name") in FINISHED:
+                        progress.total = event["total"]
+                        progress.update()
+                    elif event.get("level") in (None, "error"):
+                        other_output.append(event.get("msg", line.strip()))
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode:
+            results = Path(target) / "run_results.json"
+            raise BuildError(
+                describe_failures(results, database) if results.exists()
+                else "dbt build failed: " + one_line(" ".join(other_output))
+            )
+
+
+def parse_event(line: str) -> dict[str, Any]:
+    """Return name, level, message and total of a line of dbt's JSON log; {} for another line."""
+    try:
+        event = json.loads(line)
+        return event["info"] | {"total": event["data"].get("total")}
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def describe_failures(run_results: Path, database: Path) -> str:
+    """Return what failed in a build: each test with its number of rows and the first of them."""
+    lines = []
+    with duckdb.connect(str(database), read_only=True) as connection:
+        for result in json.loads(run_results.read_text())["results"]:
+            name = result["unique_id"].split(".")[2]
+            if result["status"] == "fail":
+                schema, table = result["relation_name"].replace('"', "").split(".")[1:]
+                row = connection.execute(f'from "{schema}"."{table}" limit 1').fetchdf()
+                first = ", ".join(f"{key}={value}" for key, value in row.iloc[0].items())
+                lines.append(
+                    f"test {name} failed with {result['failures']} row(s), the first: {first}."
+                    f" All of them: from {schema}.{table}"
+                )
+            elif result["status"] == "error":
+                lines.append(f"{name} could not be built: {one_line(result['message'])}")
+    return "\n".join(lines)
+
+
+def one_line(message: str) -> str:
+    """Return a message with its line breaks and runs of spaces folded."""
+    return " ".join(message.split())
+
+
+@contextlib.contextmanager
+def writable_folder(folder: Path) -> Iterator[None]:
+    """Make sure that a folder can be written to; leave no empty folder of ours behind.
+
+    Raises InputError where it cannot.
+    """
+    created = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise InputError(
+                f"--out: {folder} cannot be written to ({error.strerror}): choose another folder."
+            ) from error
+        yield
+    finally:
+        for path in created:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
+def remove_abandoned_builds(database: Path) -> None:
+    """Remove the files of builds whose process was killed."""
+    for path in database.parent.glob(f".{database.stem}.building-*"):
+        process_id = int(path.name.split("-")[-1].split(".")[0])
+        try:
+            os.kill(process_id, 0)
+        except ProcessLookupError:
+            path.unlink(missing_ok=True)
+        except PermissionError:
+            pass
+
+
+def run(argv: list[str]) -> list[Path]:
+    """Do what the command line asks for; return the run folders.
+
+    The database is built in a file of its own and swaps places with the old one at the end:
+    nothing stale is exported, and whoever has the old one open keeps reading it.
+
+    Raises InputError for bad input or usage, BuildError where a test failed.
+    """
+    arguments = parse_arguments(argv)
+    dbt_vars = inputs.check(vars_from(arguments))
+    out = Path(arguments.out).expanduser().absolute() if arguments.out else None
+    database = database_path()
+    building = database.with_name(f".{database.stem}.building-{os.getpid()}.duckdb")
+    failed = database.with_name(f"{database.stem}.failed.duckdb")
+    with writable_folder(out or ROOT / "runs"), writable_folder(database.parent):
+        remove_abandoned_builds(database)
+        try:
+            build(dbt_vars, building)
+            from scripts import export
+
+            folders = export.export(building, out, arguments=argv)
+            building.replace(database)
+        except BuildError as error:
+            if not building.exists():
+                raise
+            building.replace(failed)
+            raise BuildError(f"{error}\nThe build is kept: duckdb {failed}") from error
+        finally:
+            building.unlink(missing_ok=True)
+    return folders
+
+
+def main() -> int:
+    """Run, and turn what went wrong into an exit code and a message."""
+    try:
+        folders = run(sys.argv[1:])
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BuildError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (OSError, duckdb.IOException) as error:
+        print(f"error: could not write the results ({one_line(str(error))})", file=sys.stderr)
+        return 2
+    from scripts.summary import summary
+
+    for folder in folders:
+        print(summary(folder), file=sys.stderr)
+        print(folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
