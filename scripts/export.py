@@ -24,7 +24,7 @@ from typing import Any
 import duckdb
 
 from scripts import plots
-from scripts.project import ROOT, InputError, database_path
+from scripts.project import DATABASE, ROOT, InputError
 
 SCHEMA_VERSION = 1
 
@@ -309,7 +309,7 @@ def main() -> int:
     from scripts.summary import summary
 
     parser = argparse.ArgumentParser(prog="scripts.export", description=__doc__.split("\n")[0])
-    parser.add_argument("--database", type=Path, default=database_path(), metavar="FILE")
+    parser.add_argument("--database", type=Path, default=DATABASE, metavar="FILE")
     parser.add_argument("--out", type=Path, metavar="DIR")
     parser.add_argument("--symbol", nargs="+", metavar="S")
     arguments = parser.parse_args()

@@ -22,7 +22,7 @@ from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.ticker import FuncFormatter  # noqa: E402
 
-from scripts.project import database_path  # noqa: E402
+from scripts.project import DATABASE  # noqa: E402
 
 # Okabe and Ito's palette, told apart with any colour vision
 COLOURS = ("#444444", "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#F0E442")
@@ -226,7 +226,7 @@ def query(connection: duckdb.DuckDBPyConnection, sql: str, *parameters: str) -> 
 def main() -> int:
     """Draw the plots of every symbol and timeframe of a database."""
     parser = argparse.ArgumentParser(prog="scripts.plots", description=__doc__.split("\n")[0])
-    parser.add_argument("--database", type=Path, default=database_path(), metavar="FILE")
+    parser.add_argument("--database", type=Path, default=DATABASE, metavar="FILE")
     parser.add_argument("--out", type=Path, default=Path("plots"), metavar="DIR")
     arguments = parser.parse_args()
     with duckdb.connect(str(arguments.database), read_only=True) as connection:

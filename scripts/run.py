@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,10 @@ import duckdb
 from tqdm import tqdm
 
 from scripts import inputs
-from scripts.project import ROOT, InputError, database_path, default_vars
+from scripts.project import DATABASE, ROOT, InputError, default_vars
+
+PARSED = ROOT / "target" / "last_run" / "partial_parse.msgpack"
+WORKSPACE_PREFIX = ".building-"
 
 FINISHED = {"LogModelResult", "LogSeedResult", "LogTestResult", "LogNodeResult", "SkippingDetails"}
 
@@ -96,51 +100,60 @@ def vars_from(arguments: argparse.Namespace) -> dict[str, Any]:
     return dbt_vars
 
 
-def build(dbt_vars: dict[str, Any], database: Path) -> None:
-    """Run `dbt build` into a fresh database file.
+def build(dbt_vars: dict[str, Any], workspace: Path) -> Path:
+    """Run `dbt build` in an empty folder; return the database that it leaves there.
 
     dbt runs as a process of its own, so that it neither prints to our stdout nor keeps the
     database open, and so that this one loads the plotting libraries meanwhile.
 
     Raises BuildError, naming the tests that failed and the rows that they found.
     """
-    with tempfile.TemporaryDirectory(prefix="hedge-dbt-") as target:
-        command = [
-            sys.executable, "-m", "dbt.cli.main", "build",
-            "--project-dir", str(ROOT), "--profiles-dir", str(ROOT),
-            "--target-path", target, "--log-path", target,
-            "--vars", json.dumps(dbt_vars),
-            "--log-format", "json", "--log-level-file", "none",
-            "--no-use-colors", "--no-send-anonymous-usage-stats", "--no-version-check",
-        ]
-        environment = os.environ | {"HEDGE_DATABASE": str(database)}
-        other_output = []
-        with (
-            subprocess.Popen(
-                command, cwd=ROOT, env=environment, text=True, encoding="utf-8",
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            ) as process,
-            tqdm(desc="dbt build", unit="node", leave=False, disable=None) as progress,
-        ):
-            try:
-                import scripts.plots  # noqa: F401  (a second of imports, while dbt starts)
+    database = workspace / "data" / DATABASE.name
+    database.parent.mkdir()
+    target = workspace / "target"
+    target.mkdir()
+    with contextlib.suppress(FileNotFoundError):
+        # what dbt parsed in the last run serves again where neither vars nor files changed
+        shutil.copy(PARSED, target)
+    command = [
+        sys.executable, "-c", "from dbt.cli.main import cli; cli()", "build",
+        "--project-dir", str(ROOT), "--profiles-dir", str(ROOT),
+        "--target-path", str(target), "--log-path", str(target),
+        "--vars", json.dumps(dbt_vars),
+        "--log-format", "json", "--log-level-file", "none",
+        "--no-use-colors", "--no-send-anonymous-usage-stats", "--no-version-check",
+    ]
+    messages = []
+    with (
+        subprocess.Popen(
+            command, cwd=workspace, text=True, encoding="utf-8",
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ) as process,
+        tqdm(desc="dbt build", unit="node", leave=False, disable=None) as progress,
+    ):
+        try:
+            import scripts.export  # noqa: F401  (a second of imports, while dbt starts)
 
-                for line in process.stdout:
-                    event = parse_event(line)
-                    if event.get("name") in FINISHED:
-                        progress.total = event["total"]
-                        progress.update()
-                    elif event.get("level") in (None, "error"):
-                        other_output.append(event.get("msg", line.strip()))
-            except BaseException:
-                process.kill()
-                raise
-        if process.returncode:
-            results = Path(target) / "run_results.json"
-            raise BuildError(
-                describe_failures(results, database) if results.exists()
-                else "dbt build failed: " + one_line(" ".join(other_output))
-            )
+            for line in process.stdout:
+                event = parse_event(line)
+                if event.get("name") in FINISHED:
+                    progress.total = event["total"]
+                    progress.update()
+                elif event.get("level", "error") == "error":
+                    messages.append(event.get("msg", line))
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        results = target / "run_results.json"
+        raise BuildError(
+            describe_failures(results, database) if results.exists()
+            else "dbt build failed: " + one_line(" ".join(messages))
+        )
+    with contextlib.suppress(FileNotFoundError):
+        PARSED.parent.mkdir(exist_ok=True)
+        (target / PARSED.name).replace(PARSED)
+    return database
 
 
 def parse_event(line: str) -> dict[str, Any]:
@@ -199,47 +212,48 @@ def writable_folder(folder: Path) -> Iterator[None]:
                 path.rmdir()
 
 
-def remove_abandoned_builds(database: Path) -> None:
-    """Remove the files of builds whose process was killed."""
-    for path in database.parent.glob(f".{database.stem}.building-*"):
-        process_id = int(path.name.split("-")[-1].split(".")[0])
+def remove_abandoned_builds() -> None:
+    """Remove the workspaces of runs whose process was killed."""
+    for workspace in DATABASE.parent.glob(f"{WORKSPACE_PREFIX}*"):
+        process_id = int(workspace.name.removeprefix(WORKSPACE_PREFIX))
         try:
             os.kill(process_id, 0)
         except ProcessLookupError:
-            path.unlink(missing_ok=True)
+            shutil.rmtree(workspace, ignore_errors=True)
         except PermissionError:
-            pass
+            pass  # another user's, and alive
 
 
 def run(argv: list[str]) -> list[Path]:
     """Do what the command line asks for; return the run folders.
 
-    The database is built in a file of its own and swaps places with the old one at the end:
-    nothing stale is exported, and whoever has the old one open keeps reading it.
+    The database is built beside the old one and takes its place at the end: nothing stale is
+    exported, and whoever has the old one open keeps reading it.
 
     Raises InputError for bad input or usage, BuildError where a test failed.
     """
     arguments = parse_arguments(argv)
     dbt_vars = inputs.check(vars_from(arguments))
     out = Path(arguments.out).expanduser().absolute() if arguments.out else None
-    database = database_path()
-    building = database.with_name(f".{database.stem}.building-{os.getpid()}.duckdb")
-    failed = database.with_name(f"{database.stem}.failed.duckdb")
-    with writable_folder(out or ROOT / "runs"), writable_folder(database.parent):
-        remove_abandoned_builds(database)
+    workspace = DATABASE.parent / f"{WORKSPACE_PREFIX}{os.getpid()}"
+    failed = DATABASE.with_name("hedge.failed.duckdb")
+    with writable_folder(out or ROOT / "runs"):
+        remove_abandoned_builds()
+        workspace.mkdir(parents=True)
         try:
-            build(dbt_vars, building)
-            from scripts import export
+            database = build(dbt_vars, workspace)
+            from scripts.export import export
 
-            folders = export.export(building, out, arguments=argv)
-            building.replace(database)
+            folders = export(database, out, arguments=argv)
+            database.replace(DATABASE)
         except BuildError as error:
-            if not building.exists():
+            database = workspace / "data" / DATABASE.name
+            if not database.exists():
                 raise
-            building.replace(failed)
+            database.replace(failed)
             raise BuildError(f"{error}\nThe build is kept: duckdb {failed}") from error
         finally:
-            building.unlink(missing_ok=True)
+            shutil.rmtree(workspace, ignore_errors=True)
     return folders
 
 
