@@ -1,0 +1,49 @@
+# make hedge-mvp: set up, and run on what lies in data/raw (or a sample), or on the files that
+# SPOT, PERP and FUNDING name. make test: set up, and run every test.
+
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: help setup sample hedge-mvp test clean
+
+help:
+	@echo "make hedge-mvp [SPOT= PERP= FUNDING= SYMBOL= TIMEFRAME= FEES_BPS= OUT=]   build, and print the run folder"
+	@echo "make test                                                         run every test"
+	@echo "make sample                                                       write sample data to data/raw"
+	@echo "make clean                                                        remove the environment and what dbt wrote"
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: requirements.txt
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+sample: setup
+	@$(BIN)/python -m scripts.sample_data
+
+hedge-mvp: setup
+	@if [ -z "$$SPOT$$PERP$$FUNDING" ] && ! ls data/raw/*.parquet >/dev/null 2>&1; then \
+		echo "data/raw is empty: writing 12 months of sample data" >&2; \
+		$(BIN)/python -m scripts.sample_data >&2; \
+	fi
+	@set --; \
+	if [ -n "$$SPOT" ]; then set -- "$$@" --spot "$$SPOT"; fi; \
+	if [ -n "$$PERP" ]; then set -- "$$@" --perp "$$PERP"; fi; \
+	if [ -n "$$FUNDING" ]; then set -- "$$@" --funding "$$FUNDING"; fi; \
+	if [ -n "$$SYMBOL" ]; then set -- "$$@" --symbol "$$SYMBOL"; fi; \
+	if [ -n "$$TIMEFRAME" ]; then set -- "$$@" --timeframe "$$TIMEFRAME"; fi; \
+	if [ -n "$$FEES_BPS" ]; then set -- "$$@" --fees_bps "$$FEES_BPS"; fi; \
+	if [ -n "$$OUT" ]; then set -- "$$@" --out "$$OUT"; fi; \
+	$(BIN)/python -m scripts.run "$$@"
+
+# quoted by the shell, not by make: paths may hold spaces and quotes
+export SPOT PERP FUNDING SYMBOL TIMEFRAME FEES_BPS OUT
+
+test: setup
+	@$(BIN)/dbt parse --warn-error --no-partial-parse --quiet
+	@$(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV) target logs
