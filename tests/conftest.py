@@ -1,0 +1,110 @@
+"""Fixtures: a copy of the project to run in, and files to run on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# real market data, not part of the project: tests that need them are skipped without them
+MARKET_DATA = Path(os.environ.get("HEDGE_MARKET_DATA", ROOT.parent / "shared" / "data"))
+
+needs_market_data = pytest.mark.skipif(
+    not (MARKET_DATA / "raw").is_dir(),
+    reason=f"no market data in {MARKET_DATA}: set HEDGE_MARKET_DATA to their folder",
+)
+
+
+class Project:
+    """A copy of the project, with its own database and runs."""
+
+    def __init__(self, root: Path) -> None:
+        for name in ("dbt_project.yml", "profiles.yml", "models", "macros", "tests", "scripts"):
+            source = ROOT / name
+            if source.is_dir():
+                ignored = shutil.ignore_patterns("*.py", "__pycache__") if name == "tests" else None
+                shutil.copytree(source, root / name, ignore=ignored)
+            else:
+                root.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, root / name)
+        shutil.copytree(ROOT / "data" / "seeds", root / "data" / "seeds")
+        self.root = root
+        self.database = root / "data" / "hedge.duckdb"
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the command that runs a module of the project."""
+        return [sys.executable, "-m", *arguments]
+
+    def run(self, *arguments: object, module: str = "scripts.run") -> subprocess.CompletedProcess:
+        """Run a module of the project with arguments; return how it ended."""
+        return subprocess.run(
+            self.command(module, *map(str, arguments)),
+            cwd=self.root, capture_output=True, text=True, timeout=300,
+        )
+
+    def run_folders(self, *arguments: object) -> list[Path]:
+        """Run the hedge; return the run folders, of which there is at least one."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stderr
+        folders = [Path(line) for line in done.stdout.splitlines()]
+        assert folders
+        return folders
+
+    def dbt(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Run dbt itself in the project's folder."""
+        return subprocess.run(
+            [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments,
+             "--no-send-anonymous-usage-stats"],
+            cwd=self.root, capture_output=True, text=True, timeout=300,
+        )
+
+    def query(self, sql: str) -> pd.DataFrame:
+        """Return the rows of a query on the built database."""
+        with duckdb.connect(str(self.database), read_only=True) as connection:
+            return connection.execute(sql).fetchdf()
+
+
+@pytest.fixture(scope="session")
+def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Project]:
+    """Make copies of the project, each in a folder of its own."""
+    return lambda: Project(tmp_path_factory.mktemp("project") / "hedge")
+
+
+@pytest.fixture(scope="session")
+def project(new_project: Callable[[], Project]) -> Project:
+    """One copy for the tests that leave nothing behind that others would trip over."""
+    return new_project()
+
+
+@pytest.fixture(scope="session")
+def sample_project(new_project: Callable[[], Project]) -> tuple[Project, Path]:
+    """A project with the sample data in data/raw, run once without any flag."""
+    project = new_project()
+    made = project.run(module="scripts.sample_data")
+    assert made.returncode == 0, made.stderr
+    (folder,) = project.run_folders()
+    return project, folder
+
+
+def write_parquet(path: Path, frame: pd.DataFrame) -> Path:
+    """Write a frame as a parquet file; return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect() as connection:
+        connection.register("frame", frame)
+        name = str(path).replace("'", "''")
+        connection.execute(f"copy frame to '{name}' (format parquet)")
+    return path
+
+
+def read_metrics(folder: Path) -> dict:
+    """Return a run folder's metrics.json."""
+    return json.loads((folder / "metrics.json").read_text())
