@@ -193,6 +193,8 @@ def check_rows(files: list[InputFile], timeframe_ms: int) -> None:
             )
         if leg == "funding":
             continue
+        if sum(file.usable_rows for file in of_symbol) == 1:
+            raise InputError(f"{path} has a single bar of {symbol}: give a longer history.")
         steps = {file.spacing_ms: file.source_file for file in of_symbol if file.spacing_ms}
         if len(steps) > 1:
             raise InputError(

@@ -262,7 +262,7 @@ def main() -> int:
     try:
         folders = run(sys.argv[1:])
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
         return 2
     except BuildError as error:
         print(error, file=sys.stderr)

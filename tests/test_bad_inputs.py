@@ -1,0 +1,246 @@
+"""Bad input and usage: exit 2, one line with file, fault and remedy, before dbt is imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scripts import run
+from scripts.project import InputError
+from tests.conftest import ROOT, Project, write_parquet
+
+BARS = 1_000
+
+
+def bars(start: str = "2025-01-01", freq: str = "1h", periods: int = BARS) -> pd.DataFrame:
+    """Return bars that nothing is wrong with."""
+    times = pd.date_range(start, periods=periods, freq=freq, tz="UTC")
+    close = 100 + np.sin(np.arange(periods) / 7)
+    return pd.DataFrame({"timestamp": times, "close": close})
+
+
+def prints(start: str = "2025-01-01", periods: int = BARS // 8) -> pd.DataFrame:
+    """Return funding prints that nothing is wrong with."""
+    times = pd.date_range(start, periods=periods, freq="8h", tz="UTC")
+    return pd.DataFrame({"timestamp": times, "funding_rate": 1e-4})
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> dict[str, Path]:
+    """Files of BTCUSDT that would run."""
+    return {
+        "spot": write_parquet(tmp_path / "spot_BTCUSDT.parquet", bars()),
+        "perp": write_parquet(tmp_path / "perp_BTCUSDT.parquet", bars()),
+        "funding": write_parquet(tmp_path / "funding_BTCUSDT.parquet", prints()),
+    }
+
+
+def refusal(files: dict[str, Path], *arguments: object) -> str:
+    """Run in this process with bad input; return the sentence that it is refused with."""
+    argv = [item for leg, path in files.items() for item in (f"--{leg}", str(path))]
+    out = files["spot"].parent / "out"
+    with pytest.raises(InputError) as refused:
+        run.run([*argv, "--out", str(out), *map(str, arguments)])
+    assert not out.exists()
+    return str(refused.value)
+
+
+def change(frame: pd.DataFrame, **columns: object) -> pd.DataFrame:
+    """Return a frame with columns set."""
+    return frame.assign(**columns)
+
+
+# name: (leg, frame to write, words of the refusal)
+BAD_FRAMES: dict[str, tuple[str, Callable[[], pd.DataFrame], list[str]]] = {
+    "no time column": (
+        "spot", lambda: bars().rename(columns={"timestamp": "when"}),
+        ["no time column", "when, close", "timestamp, ts, time"],
+    ),
+    "no price column": (
+        "perp", lambda: bars().rename(columns={"close": "price"}),
+        ["no column close", "timestamp, price", "Rename"],
+    ),
+    "no rate column": (
+        "funding", lambda: prints().rename(columns={"funding_rate": "x"}),
+        ["no column funding_rate or fundingRate", "timestamp, x"],
+    ),
+    "text for prices": (
+        "spot", lambda: change(bars(), close="100.5"), ["close is VARCHAR, not a number"],
+    ),
+    "text for volume": (
+        "spot", lambda: change(bars(), volume="1"), ["volume is VARCHAR, not a number"],
+    ),
+    "text for rates": (
+        "funding", lambda: change(prints(), funding_rate="1e-4"), ["VARCHAR, not a number"],
+    ),
+    "a boolean for times": (
+        "spot", lambda: change(bars(), timestamp=True), ["timestamp is BOOLEAN, not a time"],
+    ),
+    "words for times": (
+        "spot", lambda: change(bars(), timestamp="soon"),
+        ["1000 of 1000 rows have no time that can be read"],
+    ),
+    "a time that is null": (
+        "perp", lambda: change(bars(), timestamp=[pd.NaT, *bars()["timestamp"][1:]]),
+        ["1 of 1000 rows have no time"],
+    ),
+    "no usable price": (
+        "spot", lambda: change(bars(), close=np.nan), ["no usable price for BTCUSDT"],
+    ),
+    "negative prices": (
+        "perp", lambda: change(bars(), close=-1.0), ["no usable price for BTCUSDT"],
+    ),
+    "no usable rate": (
+        "funding", lambda: change(prints(), funding_rate=np.inf), ["no usable rate for BTCUSDT"],
+    ),
+    "no rows": ("spot", lambda: bars().iloc[:0], ["holds no row"]),
+    "no overlap of the legs": (
+        "perp", lambda: bars("2026-01-01"), ["share no time", "spot: 2025-01-01 00:00"],
+    ),
+    "funding outside the bars": (
+        "funding", lambda: prints("2026-01-01"), ["share no time", "funding: 2026-01-01"],
+    ),
+    "fewer bars than the window": (
+        "perp", lambda: bars(periods=100), ["at most 100 bars", "needs 722", "--beta_window"],
+    ),
+    "one row": ("spot", lambda: bars(periods=1), ["has a single bar of BTCUSDT"]),
+    "another symbol": (
+        "perp", lambda: change(bars(), symbol="ETHUSDT"),
+        ["no symbol is in every input", "perp: ETHUSDT", "spot: BTCUSDT"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FRAMES)
+def test_bad_columns_and_rows(good: dict[str, Path], name: str) -> None:
+    leg, make, words = BAD_FRAMES[name]
+    write_parquet(good[leg], make())
+    message = refusal(good)
+    for word in words:
+        assert word in message
+    if "share" not in message and "no symbol is in" not in message and "at most" not in message:
+        assert good[leg].name in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"timestamp,close\n2025-01-01,1\n", "is not a parquet file"),
+        (b"", "is not a parquet file"),
+        (None, "is cut off"),
+    ],
+    ids=["csv", "empty", "truncated"],
+)
+def test_files_that_are_no_parquet(good: dict[str, Path], content: bytes | None, words: str) -> None:
+    whole = good["perp"].read_bytes()
+    good["perp"].write_bytes(whole[: len(whole) // 2] if content is None else content)
+    message = refusal(good)
+    assert words in message
+    assert good["perp"].name in message
+
+
+def test_parquet_with_a_broken_middle(good: dict[str, Path]) -> None:
+    whole = bytearray(good["spot"].read_bytes())
+    whole[8 : len(whole) - 8] = b"\x00" * (len(whole) - 16)
+    good["spot"].write_bytes(bytes(whole))
+    message = refusal(good)
+    assert "cannot be read" in message
+    assert good["spot"].name in message
+
+
+def test_file_that_does_not_exist(good: dict[str, Path]) -> None:
+    good["spot"] = good["spot"].with_name("nowhere.parquet")
+    message = refusal(good)
+    assert "nowhere.parquet does not exist" in message
+
+
+def test_glob_that_matches_nothing(good: dict[str, Path]) -> None:
+    good["spot"] = good["spot"].with_name("no-*.parquet")
+    assert "no file matches" in refusal(good)
+
+
+def test_folder_given_as_a_file(good: dict[str, Path]) -> None:
+    good["funding"] = good["funding"].parent
+    message = refusal(good)
+    assert "is a folder" in message
+    assert "/*.parquet" in message
+
+
+def test_bars_of_two_sizes_in_one_glob(good: dict[str, Path]) -> None:
+    folder = good["spot"].parent
+    write_parquet(folder / "spot_BTCUSDT_5m.parquet", bars(freq="5min", periods=500))
+    message = refusal(good | {"spot": folder / "spot_*.parquet"})
+    assert "two sizes" in message
+    assert "60m" in message
+    assert "5m" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--timeframe", "7m"], "timeframe 7m is not known: use one of 1m 3m 5m"),
+        (["--timeframe", "30m"], "a bar every 60m: --timeframe must be a multiple"),
+        (["--strategy", "magic"], "strategy magic is not known: use one of unhedged naive"),
+        (["--fees_bps", "-1"], "fees_bps is -1: give a number from 0 to 10000"),
+        (["--fees-bps", "nan"], "fees_bps is nan: give a number"),
+        (["--fees_bps", "inf"], "fees_bps is inf: give a number"),
+        (["--beta_window", "2"], "beta_window is 2: give a whole number from 3 up"),
+        (["--beta_window", "10.5"], "beta_window is 10.5: give a whole number"),
+        (["--vol_window", "1"], "vol_window is 1"),
+        (["--vol_target", "0"], "vol_target is 0"),
+        (["--symbol", "DOGEUSDT"], "holds no row of DOGEUSDT"),
+    ],
+)
+def test_bad_parameters(good: dict[str, Path], arguments: list[str], words: str) -> None:
+    assert words in refusal(good, *arguments)
+
+
+def test_out_that_cannot_be_written(good: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    argv = [item for leg, path in good.items() for item in (f"--{leg}", str(path))]
+    with pytest.raises(InputError, match="cannot be written to .*choose another folder"):
+        run.run([*argv, "--out", str(tmp_path / "file" / "out")])
+
+
+@pytest.mark.parametrize("missing", ["spot", "funding"])
+def test_leg_that_is_needed(good: dict[str, Path], missing: str) -> None:
+    argv = [item for leg, path in good.items() if leg != missing for item in (f"--{leg}", str(path))]
+    with pytest.raises(InputError, match=f"--{missing} is missing"):
+        run.run(argv)
+
+
+def test_refusals_come_before_dbt_is_imported(good: dict[str, Path]) -> None:
+    script = (
+        "import sys; from scripts.run import main; code = main();"
+        " assert not [name for name in sys.modules if name.startswith('dbt')]; sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "--spot", good["spot"], "--funding", "nowhere.parquet"],
+        cwd=ROOT, capture_output=True, text=True,
+    )
+    assert done.returncode == 2, done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--spot", "nowhere.parquet", "--funding", "nowhere.parquet"],
+        ["--fees_bps", "dear"],
+        ["--no-such-flag"],
+    ],
+    ids=["file", "number", "flag"],
+)
+def test_the_command_says_it_in_one_line(project: Project, arguments: list[str]) -> None:
+    done = project.run(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("error: ")
+    assert not (project.root / "runs").exists()

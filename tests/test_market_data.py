@@ -1,0 +1,112 @@
+"""Figures of real market data, computed independently of DuckDB, as golden values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.conftest import MARKET_DATA, Project, needs_market_data, read_metrics
+
+pytestmark = needs_market_data
+
+TOLERANCE = 1e-7
+FIGURES = (
+    "variance_reduction sharpe max_drawdown turnover funding total_return pnl_frac perp_pnl_low"
+).split()
+BTC_1H = {
+    "unhedged": (0, 0.09725576046, -0.5007596945, 0, 0, -0.07992670786, -0.07992670786, 0),
+    "naive": (0.999453695, 5.678661145, -0.002219244381, 1.955154877, 0.08045799,
+              0.08427132417, 0.1122891972, -0.745900186),
+    "static_ols": (0.9994536933, 5.678570958, -0.002217446691, 1.955050077, 0.0804536773,
+                   0.084270066, 0.1122788941, -0.7458602044),
+    "rolling_ols": (0.9994545901, 5.697120604, -0.002108012593, 2.054549043, 0.08033525856,
+                    0.08448472064, 0.1121826216, -0.7459136125),
+    "vol_scaled": (0.9355799055, 1.146383464, -0.09091667147, 61.37636146, 0.07490483283,
+                   0.1833430702, 0.1956211155, -0.5823544694),
+}
+BNB_1H = (0.9987548068, -0.5533653318, -0.02440567112, 2.364838945, -0.01572352671,
+          -0.0115114323, -0.007713297863, -1.03087708)
+DOGE_1H = (0.9996867757, 2.563490634, -0.005936928179, 2.103936008, 0.04096841322,
+           0.0438339267, 0.02775106252, -0.03892571789)
+BTC_4H = (0.9998027114, 9.491194313, -0.001537596837, 1.38650869, 0.08030213476,
+          0.08425288833, 0.1118489117, -0.7333051918)
+
+
+def raw(leg: str, symbol: str) -> Path:
+    """Return the path, or the pattern, of a leg's raw files."""
+    return MARKET_DATA / "raw" / f"binance_{leg}_{symbol}.parquet"
+
+
+@pytest.fixture(scope="module")
+def three_symbols(new_project: Callable[[], Project]) -> tuple[Project, dict[str, Path], str]:
+    """A run at 1h over everything there is: project, run folders by symbol, stderr."""
+    project = new_project()
+    done = project.run(
+        "--spot", raw("spot", "*"), "--perp", raw("perp", "*"), "--funding", raw("funding", "*"),
+        "--timeframe", "1h", "--fees_bps", 1, "--out", "out",
+    )
+    assert done.returncode == 0, done.stderr
+    folders = {Path(line).parent.name: Path(line) for line in done.stdout.splitlines()}
+    return project, folders, done.stderr
+
+
+def assert_figures(actual: dict[str, float], expected: tuple[float, ...]) -> None:
+    """Compare the golden figures of one strategy."""
+    assert {name: actual[name] for name in FIGURES} == pytest.approx(
+        dict(zip(FIGURES, expected, strict=True)), rel=TOLERANCE, abs=1e-12
+    )
+
+
+@pytest.mark.parametrize("strategy", BTC_1H)
+def test_bitcoin_at_one_hour(three_symbols: tuple, strategy: str) -> None:
+    metrics = read_metrics(three_symbols[1]["BTCUSDT"])
+    assert metrics["sample"]["merged_bars"] == 12_160
+    assert metrics["sample"]["evaluated_bars"] == 11_439
+    assert metrics["sample"]["start"] == "2024-10-31T01:00:00Z"
+    assert metrics["market"]["beta_static"] == pytest.approx(0.9999463982, rel=TOLERANCE)
+    assert metrics["market"]["correlation"] == pytest.approx(0.9997256892, rel=TOLERANCE)
+    assert_figures(metrics["strategies"][strategy], BTC_1H[strategy])
+
+
+@pytest.mark.parametrize(("symbol", "expected"), [("BNBUSDT", BNB_1H), ("DOGEUSDT", DOGE_1H)])
+def test_other_symbols_in_the_same_run(three_symbols: tuple, symbol: str, expected: tuple) -> None:
+    metrics = read_metrics(three_symbols[1][symbol])
+    assert metrics["sample"]["evaluated_bars"] == 9_256
+    assert_figures(metrics["strategies"]["rolling_ols"], expected)
+
+
+def test_funding_against_the_short_is_said(three_symbols: tuple) -> None:
+    assert "Funding went against the short: rolling_ols paid 1.57%" in three_symbols[2]
+
+
+def test_bitcoin_at_four_hours(project: Project) -> None:
+    (folder,) = project.run_folders(
+        "--spot", raw("spot", "BTCUSDT_5m"), "--perp", raw("perp", "BTCUSDT_5m"),
+        "--funding", raw("funding", "BTCUSDT"), "--timeframe", "4h", "--beta-window", 180,
+        "--out", "out-4h",
+    )
+    metrics = read_metrics(folder)
+    assert metrics["sample"]["evaluated_bars"] == 2_859
+    assert_figures(metrics["strategies"]["rolling_ols"], BTC_4H)
+
+
+def test_known_faults_are_found(three_symbols: tuple) -> None:
+    """The perp's candles stood still during three outages of the exchange's price feed."""
+    flat = three_symbols[0].query(
+        "select ts, ts_end from data_incidents where symbol = 'BTCUSDT' and source = 'perp'"
+        " and kind = 'flat_bars'"
+    )
+    for outage in ("2024-10-28 20:00", "2024-10-28 21:05", "2025-01-29 01:25", "2025-08-29 06:20"):
+        ts = pd.Timestamp(outage)
+        assert ((flat["ts"] <= ts) & (ts < flat["ts_end"])).any(), outage
+
+
+def test_legs_of_different_spans_are_told(three_symbols: tuple) -> None:
+    spans = three_symbols[0].query(
+        "select source, affected from data_incidents where kind = 'span_differs'"
+        " and symbol = 'BNBUSDT'"
+    )
+    assert spans.to_dict("records") == [{"source": "spot", "affected": 70}]
