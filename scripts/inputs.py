@@ -26,7 +26,7 @@ PARQUET_MAGIC = b"PAR1"
 
 @dataclass(frozen=True)
 class InputFile:
-    """One symbol in one input file; times are naive UTC, spacing_ms NULL for a single row."""
+    """One symbol in one input file: a row of macros/inputs' input_files_query."""
 
     leg: str
     symbol: str
@@ -36,7 +36,8 @@ class InputFile:
     rows_without_time: int
     first_ts: datetime | None
     last_ts: datetime | None
-    spacing_ms: int | None
+    bar_size_ms: int | None
+    raw_step_ms: int | None
 
 
 def check(dbt_vars: dict[str, Any]) -> dict[str, Any]:
@@ -104,7 +105,10 @@ def read_strategies(selected: str) -> list[dict[str, str]]:
 
 
 def file_pattern(leg: str, path: str, base: Path) -> str:
-    """Return an absolute pattern for a path or glob, a path that exists taken literally."""
+    """Return an absolute pattern for a path or glob, a path that exists taken literally.
+
+    Braces are written as [{], since dbt would render {{ and {% in a var.
+    """
     absolute = base / Path(path).expanduser()
     is_relative = absolute != Path(path).expanduser()
     if absolute.is_dir():
@@ -113,10 +117,11 @@ def file_pattern(leg: str, path: str, base: Path) -> str:
             f" {path.rstrip('/')}/*.parquet."
         )
     if absolute.exists():
-        return glob.escape(str(absolute))
+        return glob.escape(str(absolute)).replace("{", "[{]")
     if not glob.has_magic(path):
         raise InputError(f"--{leg}: {path} does not exist: check the path.")
-    return f"{glob.escape(str(base))}/{path}" if is_relative else str(absolute)
+    pattern = f"{glob.escape(str(base))}/{path}" if is_relative else str(absolute)
+    return pattern.replace("{", "[{]")
 
 
 def look_at_leg(
@@ -193,20 +198,19 @@ def check_rows(files: list[InputFile], timeframe_ms: int) -> None:
             )
         if leg == "funding":
             continue
-        if sum(file.usable_rows for file in of_symbol) == 1:
+        if of_symbol[0].raw_step_ms is None:
             raise InputError(f"{path} has a single bar of {symbol}: give a longer history.")
-        steps = {file.spacing_ms: file.source_file for file in of_symbol if file.spacing_ms}
-        if len(steps) > 1:
+        sizes = {file.bar_size_ms: file.source_file for file in of_symbol if file.bar_size_ms}
+        if len(sizes) > 1:
             raise InputError(
-                f"--{leg}: {' and '.join(steps.values())} hold bars of {symbol} of two sizes"
-                f" ({' and '.join(minutes(step) for step in steps)}): narrow the glob to one."
+                f"--{leg}: {' and '.join(sizes.values())} hold bars of {symbol} of two sizes"
+                f" ({' and '.join(minutes(size) for size in sizes)}): narrow the glob to one."
             )
-        for step in steps:
-            if timeframe_ms % step:
-                raise InputError(
-                    f"{path} has a bar every {minutes(step)}: --timeframe must be a multiple"
-                    f" of that, and {minutes(timeframe_ms)} is not."
-                )
+        if timeframe_ms % of_symbol[0].raw_step_ms:
+            raise InputError(
+                f"{path} has a bar every {minutes(of_symbol[0].raw_step_ms)}: --timeframe must be"
+                f" a multiple of that, and {minutes(timeframe_ms)} is not."
+            )
 
 
 def check_common_span(
@@ -254,7 +258,7 @@ def span(files: list[InputFile], leg: str, symbol: str) -> tuple[datetime, datet
     found = [file for file in files if (file.leg, file.symbol) == (leg, symbol)]
     longest_accrual_ms = 8 * 3600 * 1000
     last_ms = (
-        longest_accrual_ms if leg == "funding" else max(file.spacing_ms or 0 for file in found)
+        longest_accrual_ms if leg == "funding" else found[0].raw_step_ms
     )
     return (
         min(file.first_ts for file in found),

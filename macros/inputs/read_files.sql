@@ -110,34 +110,93 @@
 
 {#-
     One row per leg, symbol and file of rows as staging has them: how many rows, how many
-    usable, their span, and the commonest spacing (milliseconds; NULL for a single row).
+    usable, their span, the file's bar size and the leg's raw step (both in milliseconds).
+
+    The step is the commonest spacing of the leg's rows, whatever file they are in. A file has
+    a bar size if at least 10 of its rows, and most of them, are spaced alike: a part of a leg
+    that was split by rows has none.
 -#}
 {% macro input_files_query(leg_rows) -%}
     with
+    leg_rows as ({{ leg_rows }}),
+
     spaced as (
         select
             leg,
             symbol,
             source_file,
-            ts,
-            is_usable,
-            {{ ms_between('lag(ts) over file_rows', 'ts') }} as spacing_ms
-        from ({{ leg_rows }})
-        window file_rows as (partition by leg, symbol, source_file order by ts)
+            {{ ms_between('lag(ts) over in_leg', 'ts') }} as leg_spacing_ms,
+            {{ ms_between('lag(ts) over in_file', 'ts') }} as file_spacing_ms
+        from leg_rows
+        window
+            in_leg as (partition by leg, symbol order by ts),
+            in_file as (partition by leg, symbol, source_file order by ts)
+    ),
+
+    leg_spacings as (
+        select leg, symbol, leg_spacing_ms, count(*) as occurrences
+        from spaced
+        where leg_spacing_ms > 0
+        group by leg, symbol, leg_spacing_ms
+    ),
+
+    file_spacings as (
+        select leg, symbol, source_file, file_spacing_ms, count(*) as occurrences
+        from spaced
+        where file_spacing_ms > 0
+        group by leg, symbol, source_file, file_spacing_ms
+    ),
+
+    legs as (
+        select
+            leg,
+            symbol,
+            {{ last_by('leg_spacing_ms', 'row(occurrences, -leg_spacing_ms)') }} as raw_step_ms
+        from leg_spacings
+        group by leg, symbol
+    ),
+
+    file_sizes as (
+        select
+            leg,
+            symbol,
+            source_file,
+            case
+                when max(occurrences) >= 10 and max(occurrences) > 0.5 * sum(occurrences)
+                    then {{ last_by('file_spacing_ms', 'occurrences') }}
+            end as bar_size_ms
+        from file_spacings
+        group by leg, symbol, source_file
+    ),
+
+    files as (
+        select
+            leg,
+            symbol,
+            source_file,
+            count(*) as input_rows,
+            count(case when is_usable then 1 end) as usable_rows,
+            count(case when ts is null then 1 end) as rows_without_time,
+            min(ts) as first_ts,
+            max(ts) as last_ts
+        from leg_rows
+        group by leg, symbol, source_file
     )
 
     select
         leg,
         symbol,
         source_file,
-        count(*) as input_rows,
-        count(*) filter (is_usable) as usable_rows,
-        count(*) filter (ts is null) as rows_without_time,
-        min(ts) as first_ts,
-        max(ts) as last_ts,
-        mode(spacing_ms) filter (spacing_ms > 0) as spacing_ms
-    from spaced
-    group by leg, symbol, source_file
+        input_rows,
+        usable_rows,
+        rows_without_time,
+        first_ts,
+        last_ts,
+        bar_size_ms,
+        raw_step_ms
+    from files
+    left join file_sizes using (leg, symbol, source_file)
+    left join legs using (leg, symbol)
 {%- endmacro %}
 
 

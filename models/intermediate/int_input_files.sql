@@ -1,5 +1,5 @@
 -- One row per leg, symbol and input file: what was read from it.
--- Bars of two sizes in one leg show up as two spacings. Key: leg, symbol, source_file.
+-- Bars of two sizes in one leg show up as two bar sizes. Key: leg, symbol, source_file.
 {% set input_rows %}
         select 'spot' as leg, symbol, source_file, ts, is_usable
         from {{ ref('stg_spot_bars') }}

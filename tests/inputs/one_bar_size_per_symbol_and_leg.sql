@@ -2,10 +2,10 @@
 select
     leg,
     symbol,
-    min(spacing_ms) as smallest_spacing_ms,
-    max(spacing_ms) as largest_spacing_ms,
+    min(bar_size_ms) as smallest_bar_size_ms,
+    max(bar_size_ms) as largest_bar_size_ms,
     count(*) as files
 from {{ ref('int_input_files') }}
 where leg <> 'funding'
 group by leg, symbol
-having min(spacing_ms) <> max(spacing_ms)
+having min(bar_size_ms) <> max(bar_size_ms)
