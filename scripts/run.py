@@ -28,6 +28,13 @@ from scripts.project import DATABASE, ROOT, InputError, default_vars
 
 PARSED = ROOT / "target" / "last_run" / "partial_parse.msgpack"
 WORKSPACE_PREFIX = ".building-"
+# dbt, that ends when its stdin does: a run that is killed takes it along
+DBT = """
+import os, sys, threading
+threading.Thread(target=lambda: os._exit(len(sys.stdin.read()) + 1), daemon=True).start()
+from dbt.cli.main import cli
+cli()
+"""
 
 FINISHED = {"LogModelResult", "LogSeedResult", "LogTestResult", "LogNodeResult", "SkippingDetails"}
 
@@ -116,7 +123,7 @@ def build(dbt_vars: dict[str, Any], workspace: Path) -> Path:
         # what dbt parsed in the last run serves again where neither vars nor files changed
         shutil.copy(PARSED, target)
     command = [
-        sys.executable, "-c", "from dbt.cli.main import cli; cli()", "build",
+        sys.executable, "-c", DBT, "build",
         "--project-dir", str(ROOT), "--profiles-dir", str(ROOT),
         "--target-path", str(target), "--log-path", str(target),
         "--vars", json.dumps(dbt_vars),
@@ -127,7 +134,7 @@ def build(dbt_vars: dict[str, Any], workspace: Path) -> Path:
     with (
         subprocess.Popen(
             command, cwd=workspace, text=True, encoding="utf-8",
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         ) as process,
         tqdm(desc="dbt build", unit="node", leave=False, disable=None) as progress,
     ):

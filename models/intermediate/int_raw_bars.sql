@@ -14,38 +14,44 @@ both_legs as (
 ranked as (
     select
         *,
-        row_number() over latest_first as recency,
-        count(*) over same_time as copies,
-        -- NULL is a value here: a copy without a volume differs from one with it
-        first_value(row(open, high, low, close, volume)) over latest_first
-            is distinct from row(open, high, low, close, volume) as differs_from_latest
-    from both_legs
-    window
-        same_time as (partition by leg, symbol, ts),
-        latest_first as (
+        row_number() over (
             partition by leg, symbol, ts
             order by source_file desc, source_row desc
-        )
+        ) as recency,
+        count(*) over (partition by leg, symbol, ts) as copies
+    from both_legs
 ),
 
-marked as (
+-- few rows have copies: what they differ in is looked at apart, which halves the time
+conflicts as (
     select
-        *,
-        bool_or(differs_from_latest) over (partition by leg, symbol, ts) as is_conflicting
+        leg,
+        symbol,
+        ts,
+        -- as a row, since NULL is a value here: a copy may lack a volume
+        count(distinct row(open, high, low, close, volume)) > 1 as is_conflicting
     from ranked
+    where copies > 1
+    group by leg, symbol, ts
 )
 
 select
-    leg,
-    symbol,
-    ts,
-    lag(ts) over (partition by leg, symbol order by ts) as previous_ts,
-    open,
-    high,
-    low,
-    close,
-    volume,
-    copies,
-    is_conflicting
-from marked
-where recency = 1
+    ranked.leg,
+    ranked.symbol,
+    ranked.ts,
+    lag(ranked.ts) over (
+        partition by ranked.leg, ranked.symbol order by ranked.ts
+    ) as previous_ts,
+    ranked.open,
+    ranked.high,
+    ranked.low,
+    ranked.close,
+    ranked.volume,
+    ranked.copies,
+    coalesce(conflicts.is_conflicting, false) as is_conflicting
+from ranked
+left join conflicts
+    on ranked.leg = conflicts.leg
+    and ranked.symbol = conflicts.symbol
+    and ranked.ts = conflicts.ts
+where ranked.recency = 1

@@ -1,0 +1,109 @@
+"""Every dbt test fails on the fault that it is named after: none asserts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.conftest import ROOT, Project
+
+# test: a statement that makes the fault in a built database
+FAULTS = {
+    "one_bar_size_per_symbol_and_leg":
+        "insert into int_input_files select * replace (3600000 as bar_size_ms, 'x' as source_file)"
+        " from int_input_files where leg = 'spot'",
+    "timeframe_is_a_multiple_of_the_raw_step":
+        "update int_raw_steps set raw_step_ms = 420000 where leg = 'perp'",
+    "high_is_not_below_low": "update int_raw_bars set high = low / 2 where ts = '2025-05-01'",
+    "prices_are_positive": "update int_bars set close = 0 where ts = '2025-05-01'",
+    "no_incident_is_an_error": "update data_incidents set severity = 'error'",
+    "selected_strategy_is_in_the_seed": "update int_strategies set is_selected = false",
+    "strategy_parameters_make_sense": "update int_strategies set vol_target = 0",
+    "every_merged_symbol_is_evaluated": "update int_samples set evaluated_bars = 0",
+    "net_return_is_the_sum_of_its_parts":
+        "update returns_decomposed set r_fees = r_fees - 1e-11 where ts = '2025-05-01'",
+    "hedge_and_funding_follow_the_ratio":
+        "update returns_decomposed set r_funding = -r_funding where ts = '2025-05-01'",
+    "fees_follow_the_trades":
+        "update paper_rebalance_log set order_qty = order_qty * 1.01 where seq = 1",
+    "funding_is_conserved":
+        "update prices_merged set funding_rate = 0 where ts = '2025-05-01'",
+    "betas_use_only_rows_before_the_bar":
+        # each bar is given the estimate of the next: one bar of look-ahead
+        "create or replace table int_rolling_betas as select * replace"
+        " (lead(beta) over (partition by symbol, timeframe, beta_window order by ts) as beta)"
+        " from int_rolling_betas",
+    "warmup_has_no_ratio_and_the_rest_has_one":
+        "update beta_series set hedge_ratio = 0 where status = 'warmup'",
+    "every_strategy_is_scored_on_the_same_bars":
+        "delete from returns_decomposed where strategy = 'naive' and ts = '2025-12-31 23:00'",
+    "no_bar_loses_more_than_everything":
+        "update returns_decomposed set r_net = -1 where ts = '2025-05-01'",
+    "variance_components_add_up":
+        "update variance_components set variance = 0 where component = '2cov_r_spot_r_hedge'",
+    "order_log_is_complete":
+        "delete from paper_rebalance_log where seq = 100",
+    "order_log_adds_up_to_the_metrics":
+        "update paper_rebalance_log set r_net = r_net + 1e-6 where seq = 100",
+    "drawdowns_stay_within_their_bounds":
+        "update returns_decomposed set drawdown = 0 where strategy = 'unhedged'",
+}
+# generic tests: their files are named by dbt
+FAULTS |= {
+    f"{mart}_has_unique_keys": f"insert into {mart} (from {mart} limit 1)"
+    for mart in (
+        "prices_merged", "beta_series", "returns_decomposed", "hedge_metrics",
+        "variance_components", "paper_rebalance_log", "data_incidents",
+    )
+} | {
+    "prices_merged_is_finite": "update prices_merged set r_fut = 'nan' where ts = '2025-05-01'",
+    "beta_series_is_finite": "update beta_series set beta = 'inf' where ts = '2025-05-01'",
+    "returns_decomposed_is_finite": "update returns_decomposed set r_net = 'nan'",
+    "hedge_metrics_is_finite": "update hedge_metrics set sharpe = '-inf'",
+    "variance_components_is_finite": "update variance_components set variance = 'nan'",
+    "paper_rebalance_log_is_finite": "update paper_rebalance_log set price_perp = 'nan'",
+    "not_null_hedge_strategies_strategy": "update hedge_strategies set strategy = null",
+    "unique_hedge_strategies_strategy": "update hedge_strategies set strategy = 'naive'",
+    "not_null_hedge_strategies_estimator": "update hedge_strategies set estimator = null",
+    "estimator_is_known":
+        "update hedge_strategies set estimator = 'kalman'",
+}
+
+
+@pytest.fixture(scope="module")
+def compiled(sample_project: tuple[Project, Path]) -> dict[str, str]:
+    """The SQL of every test, as dbt compiles it for the sample's database."""
+    project, _ = sample_project
+    done = project.dbt(
+        "compile", "--select", "resource_type:test", "--target-path", "target/tests"
+    )
+    assert done.returncode == 0, done.stdout
+    folder = project.root / "target" / "tests" / "compiled"
+    return {path.stem: path.read_text() for path in folder.rglob("*.sql")}
+
+
+@pytest.fixture
+def database(sample_project: tuple[Project, Path]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The sample's database, in a transaction that is rolled back."""
+    with duckdb.connect(str(sample_project[0].database)) as connection:
+        connection.begin()
+        yield connection
+        connection.rollback()
+
+
+@pytest.mark.parametrize("test", FAULTS)
+def test_it_passes_as_built_and_fails_on_its_fault(
+    database: duckdb.DuckDBPyConnection, compiled: dict[str, str], test: str
+) -> None:
+    assert database.execute(compiled[test]).fetchall() == []
+    database.execute(FAULTS[test])
+    assert database.execute(compiled[test]).fetchall() != []
+
+
+def test_every_dbt_test_is_here(compiled: dict[str, str]) -> None:
+    assert compiled.keys() == FAULTS.keys()
+    singular = {path.stem for path in (ROOT / "tests").rglob("*.sql")} - {"finite", "unique_key"}
+    assert singular <= FAULTS.keys()

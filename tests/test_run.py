@@ -1,0 +1,229 @@
+"""The command as a desk uses it: what it prints, leaves behind, and survives."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.conftest import Project, read_metrics, write_parquet
+from tests.test_inputs import PRINT_TIMES, TIMES, prices
+
+DUCKDB = Path(sys.executable).with_name("duckdb")
+SMALL = ["--beta_window", 20, "--vol_window", 5]
+
+
+def write_legs(folder: Path, closes: dict[str, np.ndarray] | None = None) -> list[object]:
+    """Write files of BTCUSDT; return the flags that name them."""
+    closes = closes or dict(zip(("spot", "perp"), prices(), strict=True))
+    flags: list[object] = []
+    for leg, close in closes.items():
+        frame = pd.DataFrame({"timestamp": TIMES[: len(close)], "close": close})
+        flags += [f"--{leg}", write_parquet(folder / f"{leg}_BTCUSDT.parquet", frame)]
+    frame = pd.DataFrame({"timestamp": PRINT_TIMES, "rate": 1e-4})
+    return [*flags, "--funding", write_parquet(folder / "funding_BTCUSDT.parquet", frame)]
+
+
+def test_stdout_is_the_folder_and_stderr_the_table(project: Project, tmp_path: Path) -> None:
+    done = project.run(*write_legs(tmp_path), *SMALL, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "out").glob("20*")
+    assert done.stdout == f"{folder}\n"
+    for word in ("var. reduction", "Sharpe", "* rolling_ols", "Data incidents: none",
+                 "Next order (rolling_ols, dry run)", "days old"):
+        assert word in done.stderr
+    # nothing of the build is left beside the database
+    assert not list(project.database.parent.glob(".building-*"))
+
+
+def test_a_failed_test_leaves_no_folder_and_the_old_database(
+    new_project: Callable[[], Project], tmp_path: Path
+) -> None:
+    project = new_project()
+    flags = write_legs(tmp_path)
+    project.run_folders(*flags, *SMALL, "--out", tmp_path / "good")
+    before = project.database.read_bytes()
+
+    spot, perp = prices()
+    spot[100:103] = np.nan
+    flags = write_legs(tmp_path, {"spot": spot, "perp": perp})
+    done = project.run(*flags, *SMALL, "--out", tmp_path / "bad")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert not (tmp_path / "bad").exists()
+    assert project.database.read_bytes() == before
+    assert "test no_incident_is_an_error failed with 1 row(s)" in done.stderr
+    assert "spot: 3 rows have no usable time, or a price or rate that is null" in done.stderr
+    assert "Traceback" not in done.stderr
+
+    failed = project.database.with_name("hedge.failed.duckdb")
+    assert f"duckdb {failed}" in done.stderr
+    shown = subprocess.run(
+        [DUCKDB, "-readonly", failed, "-json",
+         "-c", "select affected from data_incidents"
+               " where kind = 'unusable_price'"],
+        capture_output=True, text=True, check=True,
+    )
+    assert json.loads(shown.stdout) == [{"affected": 3}]
+    kept = subprocess.run(
+        [DUCKDB, "-readonly", failed, "-csv",
+         "-c", "select kind from main_dbt_test__audit.no_incident_is_an_error"],
+        capture_output=True, text=True, check=True,
+    )
+    assert kept.stdout.split() == ["kind", "unusable_price"]
+
+
+def test_a_perp_that_never_moves_has_no_slope(project: Project, tmp_path: Path) -> None:
+    """Without variance there is no ratio, and without a ratio no result: never a zero hedge."""
+    spot, _ = prices()
+    flags = write_legs(tmp_path, {"spot": spot, "perp": np.full(len(spot), 100.0)})
+    done = project.run(*flags, *SMALL, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "every_merged_symbol_is_evaluated" in done.stderr
+
+
+def test_a_single_evaluated_bar_has_undefined_figures(project: Project, tmp_path: Path) -> None:
+    closes = dict(zip(("spot", "perp"), (close[:22] for close in prices()), strict=True))
+    (folder,) = project.run_folders(
+        *write_legs(tmp_path, closes), *SMALL, "--out", tmp_path / "out"
+    )
+    metrics = read_metrics(folder)
+    assert metrics["sample"]["evaluated_bars"] == 1
+    for figures in metrics["strategies"].values():
+        undefined = {name for name, value in figures.items() if value is None}
+        assert undefined == {
+            "hedge_ratio_std", "variance_reduction", "variance_reduction_price", "sharpe",
+            "volatility",
+        }
+
+
+def test_without_a_perp_risk_is_not_measured(project: Project, tmp_path: Path) -> None:
+    flags = write_legs(tmp_path)
+    done = project.run(*flags[:2], *flags[4:], *SMALL, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    folder = Path(done.stdout.strip())
+    assert "spot stands in for it" in done.stderr
+    assert not (folder / "perp_snapshot.csv").exists()
+    metrics = read_metrics(folder)
+    assert metrics["perp_is_proxy"] is True
+    assert json.loads((folder / "metadata.json").read_text())["perp_is_proxy"] is True
+    assert metrics["incidents"] == {"perp_is_proxy": 1}
+    risk = {"variance_reduction", "variance_reduction_price", "sharpe", "volatility",
+            "max_drawdown", "pnl_max_drawdown"}
+    for name, figures in metrics["strategies"].items():
+        undefined = {figure for figure, value in figures.items() if value is None}
+        assert undefined == (set() if name == "unhedged" else risk), name
+    merged = pd.read_csv(folder / "prices_merged.csv")
+    assert merged[["close_perp", "basis_bps"]].isna().all().all()
+    assert metrics["strategies"]["naive"]["funding"] == pytest.approx(
+        merged["funding_rate"][21:].sum()
+    )
+
+
+def test_several_symbols_get_a_folder_each(project: Project, tmp_path: Path) -> None:
+    for symbol in ("AAAUSDT", "BBBUSDT"):
+        for leg, close in zip(("spot", "perp"), prices(), strict=True):
+            write_parquet(
+                tmp_path / f"{leg}_{symbol}.parquet",
+                pd.DataFrame({"timestamp": TIMES, "close": close}),
+            )
+        write_parquet(
+            tmp_path / f"funding_{symbol}.parquet",
+            pd.DataFrame({"timestamp": PRINT_TIMES, "rate": 1e-4}),
+        )
+    flags = [item for leg in ("spot", "perp", "funding")
+             for item in (f"--{leg}", tmp_path / f"{leg}_*.parquet")]
+    both = project.run_folders(*flags, *SMALL, "--out", tmp_path / "both")
+    assert [folder.parent for folder in both] == [
+        tmp_path / "both" / "AAAUSDT", tmp_path / "both" / "BBBUSDT"
+    ]
+    (one,) = project.run_folders(*flags, *SMALL, "--symbol", "BBBUSDT", "--out", tmp_path / "one")
+    assert one.parent == tmp_path / "one"
+    assert read_metrics(one)["symbol"] == "BBBUSDT"
+
+
+def test_readers_and_runs_do_not_disturb_each_other(
+    sample_project: tuple[Project, Path], tmp_path: Path
+) -> None:
+    """A reader has the database open through a whole run, and another comes in the middle."""
+    project, _ = sample_project
+    with duckdb.connect(str(project.database), read_only=True) as reader:
+        before = reader.execute("select count(*) from returns_decomposed").fetchone()
+        with subprocess.Popen(
+            project.command("scripts.run", "--fees_bps", "2", "--out", str(tmp_path / "out")),
+            cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ) as run:
+            during = subprocess.run(
+                [DUCKDB, "-readonly", "-csv", project.database,
+                 "-c", "select count(*) from returns_decomposed"],
+                capture_output=True, text=True,
+            )
+            assert run.wait(timeout=300) == 0, run.stderr.read()
+        assert during.stdout.split()[-1] == str(before[0])
+        assert reader.execute("select count(*) from returns_decomposed").fetchone() == before
+    fees = project.query("select vars from int_build")["vars"].item()
+    assert json.loads(fees)["fees_bps"] == 2
+
+
+def test_dbt_build_and_export_do_the_same(sample_project: tuple[Project, Path]) -> None:
+    project, folder = sample_project
+    project.run_folders()  # the database of the sample, whatever ran before
+    built = project.dbt("build", "--quiet")
+    assert built.returncode == 0, built.stdout
+    done = project.run(module="scripts.export")
+    assert done.returncode == 0, done.stderr
+    exported = Path(done.stdout.strip())
+    assert exported.parent == folder.parent
+    actual, expected = read_metrics(exported), read_metrics(folder)
+    assert actual.keys() == expected.keys()
+    for name, figures in expected["strategies"].items():
+        assert actual["strategies"][name] == pytest.approx(figures, rel=1e-9, abs=1e-12)
+
+
+def test_two_runs_in_one_second_do_not_collide(
+    sample_project: tuple[Project, Path], tmp_path: Path
+) -> None:
+    project, _ = sample_project
+    commands = [
+        subprocess.Popen(
+            project.command("scripts.export", "--out", str(tmp_path / "out")),
+            cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(3)
+    ]
+    folders = {command.communicate(timeout=120)[0].strip() for command in commands}
+    assert len(folders) == 3
+    assert all((Path(folder) / "metrics.json").exists() for folder in folders)
+    assert str((tmp_path / "out" / "latest").resolve()) in folders
+
+
+def test_a_killed_run_leaves_no_folder_and_is_cleaned_up(
+    sample_project: tuple[Project, Path], tmp_path: Path
+) -> None:
+    project, _ = sample_project
+    run = subprocess.Popen(
+        project.command("scripts.run", "--out", str(tmp_path / "out")),
+        cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        run.wait(timeout=4)
+    run.kill()
+    run.wait()
+    run.stdout.close()
+    assert list(project.database.parent.glob(".building-*"))
+    assert not list((tmp_path / "out").glob("*"))
+    project.run_folders("--out", tmp_path / "out")
+    assert not list(project.database.parent.glob(".building-*"))
+
+
+def test_export_says_what_is_missing(project: Project, tmp_path: Path) -> None:
+    done = project.run("--database", tmp_path / "no.duckdb", module="scripts.export")
+    assert done.returncode == 2
+    assert "does not exist: build it with dbt build" in done.stderr
