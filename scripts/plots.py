@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import matplotlib
@@ -17,6 +18,7 @@ import matplotlib
 matplotlib.use("agg")  # before pyplot: no screen is needed
 
 import matplotlib.pyplot as plt  # noqa: E402
+import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
@@ -25,8 +27,10 @@ from matplotlib.ticker import FuncFormatter  # noqa: E402
 from scripts.project import DATABASE  # noqa: E402
 
 # Okabe and Ito's palette, told apart with any colour vision
+# (strategies that run together lie on each other: the earlier ones are drawn wider)
 COLOURS = ("#444444", "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#F0E442")
 SIZE = (10.0, 6.0)
+WIDEST_LINE, NARROWEST_LINE = 3.6, 1.2
 PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.6g} %")
 
 plt.rcParams.update({
@@ -71,12 +75,19 @@ def cumlogret(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str
     )
     figure, (top, bottom) = plt.subplots(2, 1, figsize=SIZE, sharex=True)
     unhedged = unhedged_strategies(connection)
-    for strategy, colour in colours(connection).items():
+    for strategy, style in styles(connection).items():
         path = paths[paths["strategy"] == strategy]
-        top.plot(path["ts"], path["cum_log_return"], color=colour, label=strategy, lw=1.2)
+        top.plot(path["ts"], path["cum_log_return"], label=strategy, **style)
         if strategy not in unhedged:
-            bottom.plot(path["ts"], path["cum_log_return"], color=colour, lw=1.2)
-    top.set_title(titled("What did spot earn, unhedged and hedged?", connection, symbol, timeframe))
+            bottom.plot(path["ts"], path["cum_log_return"], **style)
+    selected = query(
+        connection,
+        "select strategy, total_return from hedge_metrics join int_strategies using (strategy)"
+        " where symbol = ? and timeframe = ? and is_selected",
+        symbol, timeframe,
+    ).iloc[0]
+    answer = f"What did spot earn? {selected['total_return']:+.1%} with {selected['strategy']}"
+    top.set_title(titled(answer, connection, symbol, timeframe))
     bottom.set_title("The hedged strategies alone", fontsize=12)
     for axes in (top, bottom):
         axes.set_ylabel("Cumulative log return")
@@ -93,10 +104,10 @@ def rolling_vol(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: s
         symbol, timeframe,
     )
     figure, axes = plt.subplots(figsize=SIZE)
-    for strategy, colour in colours(connection).items():
+    for strategy, style in styles(connection).items():
         path = paths[paths["strategy"] == strategy]
         if not path.empty:
-            axes.plot(path["ts"], path["volatility"], color=colour, label=strategy, lw=1.2)
+            axes.plot(path["ts"], path["volatility"], label=strategy, **style)
     if paths.empty:
         axes.text(0.5, 0.5, "Fewer than 7 days of evaluated bars", ha="center",
                   transform=axes.transAxes)
@@ -104,7 +115,20 @@ def rolling_vol(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: s
         axes.set_yscale("log")
     axes.yaxis.set_major_formatter(PERCENT)
     axes.set_ylabel("Annualised volatility, last 7 days")
-    axes.set_title(titled("How much risk is left?", connection, symbol, timeframe))
+    selected = query(
+        connection,
+        "select strategy, variance_reduction from hedge_metrics"
+        " join int_strategies using (strategy)"
+        " where symbol = ? and timeframe = ? and is_selected and variance_reduction is not null",
+        symbol, timeframe,
+    )
+    answer = "How much risk is left?"
+    if not selected.empty:
+        answer += (
+            f" {1 - selected['variance_reduction'].item():.3%} of the variance"
+            f" with {selected['strategy'].item()}"
+        )
+    axes.set_title(titled(answer, connection, symbol, timeframe))
     figure.legend(loc="outside lower center", ncols=5)
     return figure
 
@@ -125,7 +149,7 @@ def beta_vs_funding(connection: duckdb.DuckDBPyConnection, symbol: str, timefram
     )
     figure, (top, bottom) = plt.subplots(2, 1, figsize=SIZE, sharex=True)
     strategy = series["strategy"].iloc[0]
-    colour = colours(connection)[strategy]
+    colour = styles(connection)[strategy]["color"]
     top.plot(series["ts"], series["hedge_ratio"], color=colour, lw=1.2)
     top.set_ylabel("Hedge ratio\n(perp per spot notional)")
     top.ticklabel_format(axis="y", useOffset=False)
@@ -163,38 +187,55 @@ def variance_components(
     )
     strategy = components["strategy"].iloc[0]
     shares = components.set_index("component")["share"].fillna(0)
+    # variances first, then what they share
+    shares = shares[sorted(shares.index, key=lambda name: name.startswith("2cov"))]
     price = [name for name in shares.index if not {"funding", "fees"} & set(name.split("_"))]
     other = [name for name in shares.index if name not in price]
-    figure, (left, right) = plt.subplots(1, 2, figsize=SIZE, width_ratios=[4, 9])
-    price_total = stack_bars(left, shares[price], start=0, end_label="price risk left")
-    stack_bars(right, shares[other], start=price_total, end_label="hedged variance",
-               start_label="price risk left")
-    left.set_ylabel("Share of the unhedged variance")
-    right.set_title("What is left, enlarged", fontsize=12)
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=SIZE, height_ratios=[4, 9])
+    price_total = stack_bars(top, shares[price], start=None, end_label="price risk left")
+    stack_bars(bottom, shares[other], start=("price risk left", price_total),
+               end_label="hedged variance")
     question = f"What is the hedged variance made of ({strategy})?"
-    figure.suptitle(titled(question, connection, symbol, timeframe), x=0.01, ha="left")
+    top.set_title(titled(question, connection, symbol, timeframe))
+    bottom.set_title("What is left, enlarged", fontsize=12)
+    bottom.set_xlabel("Share of the unhedged variance")
     return figure
 
 
 def stack_bars(
-    axes: Axes, heights: pd.Series, start: float, end_label: str, start_label: str = ""
+    axes: Axes, heights: pd.Series, start: tuple[str, float] | None, end_label: str
 ) -> float:
-    """Draw bars that each start where the one before ended, then their sum; return the sum."""
-    labels = [start_label] if start_label else []
-    if start_label:
-        axes.bar(0, start, color=COLOURS[0], width=0.7)
-    level = start
+    """Draw bars that each begin where the one before ended, then their sum; return the sum.
+
+    start is a first bar, label and length, that the others are added to.
+    """
+    bars = [(*start, 0.0, COLOURS[0])] if start else []
+    level = start[1] if start else 0.0
     for name, height in heights.items():
-        colour = COLOURS[3] if height > 0 else COLOURS[1]
-        axes.bar(len(labels), height, bottom=level, color=colour, width=0.7)
-        labels.append(str(name))
+        label = str(name).replace("2cov_", "2 cov(").replace("_r_", ", r_")
+        bars.append((
+            f"{label})" if "(" in label else label,
+            height, level, COLOURS[3] if height > 0 else COLOURS[1],
+        ))
         level += height
-    axes.bar(len(labels), level, color=COLOURS[0], width=0.7)
-    labels.append(end_label)
-    axes.axhline(0, color="black", lw=0.8)
-    axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right")
-    axes.yaxis.set_major_formatter(PERCENT)
+    bars.append((end_label, level, 0.0, COLOURS[0]))
+    labels, lengths, lefts, colours = zip(*bars, strict=True)
+    axes.barh(labels, lengths, left=lefts, color=colours, height=0.7)
+    ends = [max(left, left + length) for left, length in zip(lefts, lengths, strict=True)]
+    for row, (end, length) in enumerate(zip(ends, lengths, strict=True)):
+        axes.annotate(share_text(length), (end, row), xytext=(4, 0), va="center",
+                      textcoords="offset points", fontsize=10)
+    axes.set_xlim(right=1.12 * max(*ends, 1e-12))
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.axvline(0, color="black", lw=0.8)
+    axes.xaxis.set_major_formatter(PERCENT)
     return level
+
+
+def share_text(share: float) -> str:
+    """Return a share in percent, with more decimals where it is small."""
+    return f"{share:.1%}" if abs(share) >= 0.1 else f"{share:.5%}"
 
 
 def titled(
@@ -206,10 +247,18 @@ def titled(
     return f"{symbol} {timeframe}. {question}{warning}"
 
 
-def colours(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Return each strategy's colour, in the seed's order."""
+def styles(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
+    """Return each strategy's colour and line width, in the seed's order."""
     names = connection.execute("select strategy from hedge_strategies order by rowid").fetchall()
-    return {name: COLOURS[place % len(COLOURS)] for place, (name,) in enumerate(names)}
+    widths = np.linspace(WIDEST_LINE, NARROWEST_LINE, max(len(names) - 1, 1))
+    return {
+        name: {
+            "color": COLOURS[place % len(COLOURS)],
+            # the first, unhedged by custom, runs alone
+            "linewidth": widths[place - 1] if place else NARROWEST_LINE,
+        }
+        for place, (name,) in enumerate(names)
+    }
 
 
 def unhedged_strategies(connection: duckdb.DuckDBPyConnection) -> set[str]:
