@@ -1,0 +1,108 @@
+"""The README is run: each of its commands and queries, in order, in a copy of the project."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Project
+
+README = (ROOT / "README.md").read_text()
+BIN = Path(sys.executable).parent
+
+
+def blocks(language: str) -> list[str]:
+    """Return the README's code blocks of a language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+# running the tests runs this test
+COMMANDS = [line for block in blocks("bash") for line in block.splitlines() if line != "make test"]
+
+
+@pytest.fixture(scope="module")
+def reader(sample_project: tuple[Project, Path], new_project: Callable[[], Project]) -> Project:
+    """A project as a reader of the README has it: cloned, with the files that it names."""
+    project = new_project()
+    for name in ("Makefile", "requirements.txt"):
+        shutil.copy(ROOT / name, project.root)
+    shutil.copytree(sample_project[0].root / "data" / "raw", project.root / "data" / "raw")
+    (project.root / "my").mkdir()
+    for leg, size in (("spot", "_5m"), ("perp", "_5m"), ("funding", "")):
+        source = project.root / "data" / "raw" / f"binance_{leg}_BTCUSDT_sample{size}.parquet"
+        shutil.copy(source, project.root / "my" / f"{leg}.parquet")
+    return project
+
+
+def shell(project: Project, command: str) -> subprocess.CompletedProcess:
+    """Run a command line of the README, in the environment that runs the tests."""
+    if command.startswith("make "):
+        # the environment is there already, and newer than what it was made from
+        command += f" VENV={BIN.parent} -o {BIN.parent}/.installed"
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-c", command], cwd=project.root, env=os.environ | {"PATH": path},
+        input="from hedge_metrics;", capture_output=True, text=True, timeout=300,
+    )
+
+
+def test_commands(reader: Project) -> None:
+    assert len(COMMANDS) == 6
+    for command in COMMANDS:
+        done = shell(reader, command)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        if "hedge-mvp" in command or "scripts." in command:
+            folder = Path(done.stdout.strip())
+            assert (folder / "metrics.json").exists(), command
+        elif command.startswith("duckdb"):
+            assert "rolling_ols" in done.stdout
+
+
+@pytest.mark.parametrize("query", blocks("sql"))
+def test_queries(sample_project: tuple[Project, Path], query: str) -> None:
+    done = subprocess.run(
+        [BIN / "duckdb", "-readonly", "-csv", sample_project[0].database, "-c", query],
+        capture_output=True, text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) > 5
+
+
+def test_funding_per_month_is_what_the_rows_say(sample_project: tuple[Project, Path]) -> None:
+    done = subprocess.run(
+        [BIN / "duckdb", "-readonly", "-csv", "-noheader", sample_project[0].database,
+         "-c", blocks("sql")[0]],
+        capture_output=True, text=True, check=True,
+    )
+    months = [line.split(",") for line in done.stdout.splitlines()]
+    assert [month for _, month, _, _ in months] == [f"2025-{month:02}" for month in range(1, 13)]
+    total = sample_project[0].query(
+        "select funding from hedge_metrics where strategy = 'rolling_ols'"
+    )["funding"].item()
+    assert sum(float(pct) for _, _, pct, _ in months) == pytest.approx(100 * total, abs=0.01)
+
+
+def test_every_mart_and_column_is_described(sample_project: tuple[Project, Path]) -> None:
+    undescribed = sample_project[0].query(
+        "select table_name, column_name from duckdb_columns()"
+        " where not internal and schema_name = 'main' and coalesce(comment, '') = ''"
+        " union all select table_name, null from duckdb_tables()"
+        " where not internal and schema_name = 'main' and coalesce(comment, '') = ''"
+    )
+    assert undescribed.empty, undescribed
+
+
+def test_every_flag_and_default_is_documented(sample_project: tuple[Project, Path]) -> None:
+    done = sample_project[0].run("--help")
+    for flag in ("--spot", "--perp", "--funding", "--symbol", "--timeframe", "--fees_bps",
+                 "--fees-bps", "--strategy", "--beta_window", "--vol_window", "--vol_target",
+                 "--out"):
+        assert flag in done.stdout
+    assert "(default 720)" in done.stdout
