@@ -19,8 +19,9 @@
     value: a column that is NULL in unusable rows; over: the frame; length: its rows.
 -#}
 {% macro is_frame_usable(value, over, length) -%}
+    {%- set least_usable_share = 0.9 -%}
     count(*) over {{ over }} = {{ length }}
-    and count({{ value }}) over {{ over }} >= 0.9 * {{ length }}
+    and count({{ value }}) over {{ over }} >= {{ least_usable_share }} * {{ length }}
 {%- endmacro %}
 
 
@@ -36,4 +37,23 @@
 -#}
 {% macro takes_a_ratio(alias='merged_bars') -%}
     ({{ alias }}.r_spot is not null or {{ alias }}.is_next_bar)
+{%- endmacro %}
+
+
+{#-
+    A frame of so many rows that ends one row before the current one. The length may be a
+    column, constant within a partition, which not every engine allows.
+-#}
+{% macro rows_before(length) -%}
+    rows between {{ length }} preceding and 1 preceding
+{%- endmacro %}
+
+
+{#- The latest value up to the current row that is not NULL. -#}
+{% macro last_known(value, partition_by, order_by) -%}
+    last_value({{ value }} ignore nulls) over (
+        partition by {{ partition_by }}
+        order by {{ order_by }}
+        rows between unbounded preceding and current row
+    )
 {%- endmacro %}

@@ -20,9 +20,13 @@
     A figure about risk, or NULL where it would only measure spot against itself: without a
     perp, for a strategy that hedges.
 -#}
-{% macro null_if_proxy(value, is_hedged) -%}
+{% macro null_if_proxy(value) -%}
     {%- if perp_is_proxy() -%}
-        case when not {{ is_hedged }} then {{ value }} end
+        case
+            when strategy in (
+                select strategy from {{ ref('int_strategies') }} where estimator = 'none'
+            ) then {{ value }}
+        end
     {%- else -%}
         {{ value }}
     {%- endif -%}
@@ -32,4 +36,10 @@
 {#- The parts of a net return, in the order in which they are shown. -#}
 {% macro return_parts() -%}
     {%- do return(['r_spot', 'r_hedge', 'r_funding', 'r_fees']) -%}
+{%- endmacro %}
+
+
+{#- The fee of a trade, a fraction of the spot notional as the trade is. -#}
+{% macro fee(trade) -%}
+    ({{ var('fees_bps') }} / 10000.0 * abs({{ trade }}))
 {%- endmacro %}

@@ -8,7 +8,9 @@ A folder is written under a temporary name and renamed at the end: it is complet
 from __future__ import annotations
 
 import argparse
+import errno
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -24,7 +26,7 @@ from typing import Any
 import duckdb
 
 from scripts import plots
-from scripts.project import DATABASE, ROOT, InputError
+from scripts.project import DATABASE, ROOT, InputError, sql_text
 
 SCHEMA_VERSION = 1
 
@@ -81,11 +83,17 @@ def samples_in(
 ) -> list[tuple[str, str]]:
     """Return the symbols and timeframes that have figures, narrowed to some symbols."""
     try:
+        (has_passed,) = connection.execute("select has_passed from int_build").fetchone()
         samples = connection.execute(
             "select distinct symbol, timeframe from hedge_metrics order by all"
         ).fetchall()
     except duckdb.CatalogException as error:
-        raise InputError(f"{database} has no hedge_metrics: build it with dbt build.") from error
+        raise InputError(f"{database} has no figures: build it with dbt build.") from error
+    if not has_passed:
+        raise InputError(
+            f"{database}: its last build did not end, or did not pass: run the whole of dbt build"
+            " again."
+        )
     found = [sample for sample in samples if not symbols or sample[0] in symbols]
     if not found:
         known = " ".join(sorted({symbol for symbol, _ in samples})) or "none"
@@ -280,14 +288,14 @@ def put_in_place(temporary: Path, parent: Path) -> Path:
     """Give a finished folder its name, the time in UTC, and point `latest` to it."""
     now = datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S")
     temporary.chmod(0o755)
-    for suffix in range(1, 1000):
+    for suffix in itertools.count(1):
         folder = parent / (now if suffix == 1 else f"{now}_{suffix}")
         try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        temporary.replace(folder)
-        break
+            temporary.rename(folder)
+            break
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
     link = parent / f".latest-{folder.name}"
     link.symlink_to(folder.name, target_is_directory=True)
     link.replace(parent / "latest")
@@ -297,11 +305,6 @@ def put_in_place(temporary: Path, parent: Path) -> Path:
 def safe_name(symbol: str) -> str:
     """Return a symbol as a folder's name."""
     return re.sub(r"[^A-Za-z0-9-]", "_", symbol)
-
-
-def sql_text(value: str) -> str:
-    """Return a text as an SQL literal."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def main() -> int:

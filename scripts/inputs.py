@@ -6,9 +6,9 @@ the models will read, and a macro's own refusal is raised here as an InputError.
 
 from __future__ import annotations
 
-import csv
 import glob
 import json
+import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -36,7 +36,8 @@ class InputFile:
     rows_without_time: int
     first_ts: datetime | None
     last_ts: datetime | None
-    bar_size_ms: int | None
+    smallest_bar_size_ms: int | None
+    largest_bar_size_ms: int | None
     raw_step_ms: int | None
 
 
@@ -50,9 +51,14 @@ def check(dbt_vars: dict[str, Any]) -> dict[str, Any]:
     """
     macros = input_macros(dbt_vars)
     macros.check_vars()
-    strategies = read_strategies(dbt_vars["strategy"])
+    legs = [leg for leg in LEGS if dbt_vars[leg]]
     with duckdb.connect() as connection:
-        legs = [leg for leg in LEGS if dbt_vars[leg]]
+        strategies, longest_window = read_strategies(connection, dbt_vars)
+        if dbt_vars["strategy"] not in strategies:
+            raise InputError(
+                f"strategy {dbt_vars['strategy']} is not known: use one of"
+                f" {' '.join(strategies)}, or add a row to data/seeds/hedge_strategies.csv."
+            )
         files = [file for leg in legs for file in look_at_leg(connection, macros, leg, dbt_vars)]
     named = {file.symbol for file in files} - {"UNKNOWN"}
     if len(named) == 1 and not dbt_vars["symbol"]:
@@ -63,14 +69,8 @@ def check(dbt_vars: dict[str, Any]) -> dict[str, Any]:
     timeframe_ms = int(macros.timeframe_ms())
     for leg in legs:
         check_rows([file for file in files if file.leg == leg], timeframe_ms)
-    longest_window = max(
-        [int(row["beta_window"] or dbt_vars["beta_window"]) for row in strategies
-         if row["estimator"] == "rolling"]
-        + [int(row["vol_window"] or dbt_vars["vol_window"]) for row in strategies
-           if row["is_vol_scaled"].lower() == "true"],
-        default=0,
-    )
-    check_common_span(files, legs, timeframe_ms, longest_window)
+    longest_accrual = timedelta(milliseconds=int(macros.longest_accrual_ms()))
+    check_common_span(files, legs, timeframe_ms, longest_window, longest_accrual)
     return dbt_vars
 
 
@@ -91,17 +91,27 @@ def input_macros(dbt_vars: dict[str, Any]) -> ModuleType:
     return environment.from_string("".join(path.read_text() for path in sources)).module
 
 
-def read_strategies(selected: str) -> list[dict[str, str]]:
-    """Return the rows of the strategy seed, of which `selected` must be one."""
-    with (ROOT / "data" / "seeds" / "hedge_strategies.csv").open(newline="") as seed:
-        rows = list(csv.DictReader(seed))
-    names = [row["strategy"] for row in rows]
-    if selected not in names:
-        raise InputError(
-            f"strategy {selected} is not known: use one of {' '.join(names)},"
-            " or add a row to data/seeds/hedge_strategies.csv."
-        )
-    return rows
+def read_strategies(
+    connection: duckdb.DuckDBPyConnection, dbt_vars: dict[str, Any]
+) -> tuple[list[str], int]:
+    """Return the names of the seed's strategies, and the rows that their longest frame needs."""
+    seed = ROOT / "data" / "seeds" / "hedge_strategies.csv"
+    try:
+        rows = connection.execute(
+            "select strategy, greatest("
+            "    case when estimator = 'rolling' then coalesce(beta_window, $beta_window) end,"
+            "    case when is_vol_scaled then coalesce(vol_window, $vol_window) end,"
+            "    0"
+            ") from read_csv($seed, header = true, columns = {"
+            "    strategy: 'varchar', estimator: 'varchar', is_vol_scaled: 'boolean',"
+            "    beta_window: 'integer', vol_window: 'integer', vol_target: 'double'})",
+            {"seed": str(seed), "beta_window": dbt_vars["beta_window"],
+             "vol_window": dbt_vars["vol_window"]},
+        ).fetchall()
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{seed} cannot be read ({reason}): mend the row.") from error
+    return [name for name, _ in rows], max((rows_needed for _, rows_needed in rows), default=0)
 
 
 def file_pattern(leg: str, path: str, base: Path) -> str:
@@ -200,11 +210,17 @@ def check_rows(files: list[InputFile], timeframe_ms: int) -> None:
             continue
         if of_symbol[0].raw_step_ms is None:
             raise InputError(f"{path} has a single bar of {symbol}: give a longer history.")
-        sizes = {file.bar_size_ms: file.source_file for file in of_symbol if file.bar_size_ms}
+        sizes = {
+            size: file.source_file
+            for file in of_symbol
+            for size in (file.smallest_bar_size_ms, file.largest_bar_size_ms)
+            if size
+        }
         if len(sizes) > 1:
             raise InputError(
-                f"--{leg}: {' and '.join(sizes.values())} hold bars of {symbol} of two sizes"
-                f" ({' and '.join(minutes(size) for size in sizes)}): narrow the glob to one."
+                f"--{leg}: {' and '.join(sorted(set(sizes.values())))}: bars of {symbol} of two"
+                f" sizes ({' and '.join(minutes(size) for size in sizes)}): narrow the input to"
+                " one size."
             )
         if timeframe_ms % of_symbol[0].raw_step_ms:
             raise InputError(
@@ -214,7 +230,11 @@ def check_rows(files: list[InputFile], timeframe_ms: int) -> None:
 
 
 def check_common_span(
-    files: list[InputFile], legs: list[str], timeframe_ms: int, longest_window: int
+    files: list[InputFile],
+    legs: list[str],
+    timeframe_ms: int,
+    longest_window: int,
+    longest_accrual: timedelta,
 ) -> None:
     """Refuse legs that share no symbol or no time, or fewer bars than the longest window."""
     symbols = {leg: {file.symbol for file in files if file.leg == leg} for leg in legs}
@@ -225,8 +245,11 @@ def check_common_span(
             f"no symbol is in every input ({found}): give files of one pair, or name it with"
             " --symbol where no column or file name does."
         )
+    for symbol in sorted(set.union(*symbols.values()) - shared):
+        present = " and ".join(leg for leg in legs if symbol in symbols[leg])
+        print(f"{symbol} is not evaluated: it is only in {present}", file=sys.stderr)
     for symbol in sorted(shared):
-        spans = {leg: span(files, leg, symbol) for leg in legs}
+        spans = {leg: span(files, leg, symbol, longest_accrual) for leg in legs}
         start, end = (
             max(first for first, _ in spans.values()),
             min(last for _, last in spans.values()),
@@ -253,17 +276,16 @@ def check_common_span(
             )
 
 
-def span(files: list[InputFile], leg: str, symbol: str) -> tuple[datetime, datetime]:
+def span(
+    files: list[InputFile], leg: str, symbol: str, longest_accrual: timedelta
+) -> tuple[datetime, datetime]:
     """Return when a leg's data of a symbol begin and end, the last bar or accrual included."""
     found = [file for file in files if (file.leg, file.symbol) == (leg, symbol)]
-    longest_accrual_ms = 8 * 3600 * 1000
-    last_ms = (
-        longest_accrual_ms if leg == "funding" else found[0].raw_step_ms
+    last = (
+        longest_accrual if leg == "funding" else timedelta(milliseconds=found[0].raw_step_ms)
     )
-    return (
-        min(file.first_ts for file in found),
-        max(file.last_ts for file in found) + timedelta(milliseconds=last_ms),
-    )
+    times = [ts for file in found for ts in (file.first_ts, file.last_ts) if ts]
+    return min(times), max(times) + last
 
 
 def minutes(milliseconds: int) -> str:

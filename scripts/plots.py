@@ -99,7 +99,7 @@ def rolling_vol(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: s
     """Annualised volatility over 7 days, on a log scale: the hedge differs a hundredfold."""
     paths = query(
         connection,
-        "select strategy, ts, volatility from int_rolling_volatilities"
+        "select strategy, ts, volatility from plot_rolling_volatility"
         " where symbol = ? and timeframe = ? and volatility > 0 order by strategy, ts",
         symbol, timeframe,
     )

@@ -18,3 +18,8 @@ class InputError(Exception):
 def default_vars() -> dict[str, Any]:
     """Return the vars of dbt_project.yml, the one place where defaults are set."""
     return yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
+
+
+def sql_text(value: str) -> str:
+    """Return a text as an SQL literal."""
+    return "'" + value.replace("'", "''") + "'"

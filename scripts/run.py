@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -31,7 +31,12 @@ WORKSPACE_PREFIX = ".building-"
 # dbt, that ends when its stdin does: a run that is killed takes it along
 DBT = """
 import os, sys, threading
-threading.Thread(target=lambda: os._exit(len(sys.stdin.read()) + 1), daemon=True).start()
+
+def end_with_parent():
+    sys.stdin.read()
+    os._exit(1)
+
+threading.Thread(target=end_with_parent, daemon=True).start()
 from dbt.cli.main import cli
 cli()
 """
@@ -154,11 +159,11 @@ def build(dbt_vars: dict[str, Any], workspace: Path) -> Path:
     if process.returncode:
         results = target / "run_results.json"
         raise BuildError(
-            describe_failures(results, database) if results.exists()
+            describe_failures(results, database) if results.exists() and database.exists()
             else "dbt build failed: " + one_line(" ".join(messages))
         )
     with contextlib.suppress(FileNotFoundError):
-        PARSED.parent.mkdir(exist_ok=True)
+        PARSED.parent.mkdir(parents=True, exist_ok=True)
         (target / PARSED.name).replace(PARSED)
     return database
 
@@ -219,16 +224,24 @@ def writable_folder(folder: Path) -> Iterator[None]:
                 path.rmdir()
 
 
-def remove_abandoned_builds() -> None:
-    """Remove the workspaces of runs whose process was killed."""
-    for workspace in DATABASE.parent.glob(f"{WORKSPACE_PREFIX}*"):
-        process_id = int(workspace.name.removeprefix(WORKSPACE_PREFIX))
+@contextlib.contextmanager
+def build_workspace() -> Iterator[Path]:
+    """Make a folder to build in, beside the database; remove it, and those of killed runs.
+
+    A run holds a lock on its folder, which the system takes back however the run ends.
+    """
+    for folder in DATABASE.parent.glob(f"{WORKSPACE_PREFIX}*"):
+        with contextlib.suppress(OSError), (folder / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder)
+    DATABASE.parent.mkdir(exist_ok=True)
+    workspace = Path(tempfile.mkdtemp(prefix=WORKSPACE_PREFIX, dir=DATABASE.parent))
+    with (workspace / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            os.kill(process_id, 0)
-        except ProcessLookupError:
+            yield workspace
+        finally:
             shutil.rmtree(workspace, ignore_errors=True)
-        except PermissionError:
-            pass  # another user's, and alive
 
 
 def run(argv: list[str]) -> list[Path]:
@@ -242,25 +255,20 @@ def run(argv: list[str]) -> list[Path]:
     arguments = parse_arguments(argv)
     dbt_vars = inputs.check(vars_from(arguments))
     out = Path(arguments.out).expanduser().absolute() if arguments.out else None
-    workspace = DATABASE.parent / f"{WORKSPACE_PREFIX}{os.getpid()}"
     failed = DATABASE.with_name("hedge.failed.duckdb")
-    with writable_folder(out or ROOT / "runs"):
-        remove_abandoned_builds()
-        workspace.mkdir(parents=True)
+    with writable_folder(out or ROOT / "runs"), build_workspace() as workspace:
         try:
             database = build(dbt_vars, workspace)
-            from scripts.export import export
-
-            folders = export(database, out, arguments=argv)
-            database.replace(DATABASE)
         except BuildError as error:
             database = workspace / "data" / DATABASE.name
             if not database.exists():
                 raise
             database.replace(failed)
             raise BuildError(f"{error}\nThe build is kept: duckdb {failed}") from error
-        finally:
-            shutil.rmtree(workspace, ignore_errors=True)
+        from scripts.export import export
+
+        folders = export(database, out, arguments=argv)
+        database.replace(DATABASE)
     return folders
 
 

@@ -18,7 +18,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from scripts.project import ROOT
+from scripts.project import ROOT, sql_text
 
 SEED = 20250101
 START, END = pd.Timestamp("2025-01-01", tz="UTC"), pd.Timestamp("2026-01-01", tz="UTC")
@@ -122,10 +122,9 @@ def write(frame: pd.DataFrame, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.writing")
     with duckdb.connect() as connection:
         connection.register("frame", frame)
-        name = str(temporary).replace("'", "''")
         connection.execute(
             "copy (select * replace (timestamp::timestamptz as timestamp) from frame)"
-            f" to '{name}' (format parquet, compression zstd)"
+            f" to {sql_text(str(temporary))} (format parquet, compression zstd)"
         )
     temporary.replace(path)
 

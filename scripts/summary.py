@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+# below this share of the spot notional a trade is rounding, and shown as none
+NOTHING = 1e-9
 COLUMNS = {
     "variance_reduction": ("var. reduction", "{:.3%}"),
     "sharpe": ("Sharpe", "{:.2f}"),
@@ -57,7 +59,7 @@ def table(strategies: dict[str, dict[str, Any]], selected: str) -> list[str]:
 
 def order_sentence(order: dict[str, Any]) -> str:
     """Return what a desk would do now, and how old the data are that say so."""
-    if order["order_side"] == "hold":
+    if order["order_notional_frac"] < NOTHING:
         action = f"hold {order['hedge_ratio_before']:.4f} perp per spot notional"
     else:
         action = f"{order['order_side']} {order['order_notional_frac']:.4%} of the spot notional"

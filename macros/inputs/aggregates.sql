@@ -13,3 +13,9 @@
 {% macro joined_text(value) -%}
     string_agg(distinct {{ value }}, ',' order by {{ value }})
 {%- endmacro %}
+
+
+{#- Several values as one, to compare or count them together; NULL is a value within it. -#}
+{% macro row_of() -%}
+    row({{ varargs | join(', ') }})
+{%- endmacro %}

@@ -45,7 +45,15 @@
             {{ number_expression(layout, 'high') }} as high,
             {{ number_expression(layout, 'low') }} as low,
             {{ number_expression(layout, 'close', is_required=true) }} as close,
-            {{ number_expression(layout, 'volume') }} as volume,
+            -- a volume that is not finite is not known
+            case
+                when {{ is_finite(number_expression(layout, 'volume')) }}
+                    then {{ number_expression(layout, 'volume') }}
+            end as volume,
+            true
+            {%- for price in ['open', 'high', 'low'] if fromjson(input_column(layout, price)) %}
+            and {{ is_price(number_expression(layout, price)) }}
+            {%- endfor %} as are_other_prices_usable,
             source_file,
             file_row_number + 1 as source_row
         from {{ parquet_files(layout.files) }}
@@ -63,11 +71,7 @@
         low,
         close,
         volume,
-        ts is not null
-        and {{ is_price('close') }}
-        and (open is null or {{ is_price('open') }})
-        and (high is null or {{ is_price('high') }})
-        and (low is null or {{ is_price('low') }}) as is_usable,
+        ts is not null and {{ is_price('close') }} and are_other_prices_usable as is_usable,
         source_file,
         source_row
     from input_rows
@@ -110,11 +114,11 @@
 
 {#-
     One row per leg, symbol and file of rows as staging has them: how many rows, how many
-    usable, their span, the file's bar size and the leg's raw step (both in milliseconds).
+    usable, the usable ones' span, the file's bar sizes and the leg's raw step.
 
-    The step is the commonest spacing of the leg's rows, whatever file they are in. A file has
-    a bar size if at least 10 of its rows, and most of them, are spaced alike: a part of a leg
-    that was split by rows has none.
+    The step is the commonest spacing of the leg's usable rows, of equally common ones the
+    shortest. A file has a bar size where ten of its rows follow each other at that spacing:
+    a part of a leg that was split by rows has none.
 -#}
 {% macro input_files_query(leg_rows) -%}
     with
@@ -126,32 +130,34 @@
             symbol,
             source_file,
             {{ ms_between('lag(ts) over in_leg', 'ts') }} as leg_spacing_ms,
-            {{ ms_between('lag(ts) over in_file', 'ts') }} as file_spacing_ms
+            {{ ms_between('lag(ts) over in_file', 'ts') }} as spacing_ms,
+            {{ ms_between('lag(ts, 2) over in_file', 'ts') }} as spacing_of_2_ms,
+            {{ ms_between('lag(ts, 5) over in_file', 'ts') }} as spacing_of_5_ms,
+            {{ ms_between('lag(ts, 10) over in_file', 'ts') }} as spacing_of_10_ms
         from leg_rows
+        where is_usable
         window
             in_leg as (partition by leg, symbol order by ts),
             in_file as (partition by leg, symbol, source_file order by ts)
     ),
 
     leg_spacings as (
-        select leg, symbol, leg_spacing_ms, count(*) as occurrences
+        select
+            leg,
+            symbol,
+            leg_spacing_ms,
+            count(*) as occurrences
         from spaced
         where leg_spacing_ms > 0
         group by leg, symbol, leg_spacing_ms
-    ),
-
-    file_spacings as (
-        select leg, symbol, source_file, file_spacing_ms, count(*) as occurrences
-        from spaced
-        where file_spacing_ms > 0
-        group by leg, symbol, source_file, file_spacing_ms
     ),
 
     legs as (
         select
             leg,
             symbol,
-            {{ last_by('leg_spacing_ms', 'row(occurrences, -leg_spacing_ms)') }} as raw_step_ms
+            {{ last_by('leg_spacing_ms', row_of('occurrences', '-leg_spacing_ms')) }}
+                as raw_step_ms
         from leg_spacings
         group by leg, symbol
     ),
@@ -161,11 +167,14 @@
             leg,
             symbol,
             source_file,
-            case
-                when max(occurrences) >= 10 and max(occurrences) > 0.5 * sum(occurrences)
-                    then {{ last_by('file_spacing_ms', 'occurrences') }}
-            end as bar_size_ms
-        from file_spacings
+            min(spacing_ms) as smallest_bar_size_ms,
+            max(spacing_ms) as largest_bar_size_ms
+        from spaced
+        where
+            spacing_ms > 0
+            and spacing_of_2_ms = 2 * spacing_ms
+            and spacing_of_5_ms = 5 * spacing_ms
+            and spacing_of_10_ms = 10 * spacing_ms
         group by leg, symbol, source_file
     ),
 
@@ -177,8 +186,8 @@
             count(*) as input_rows,
             count(case when is_usable then 1 end) as usable_rows,
             count(case when ts is null then 1 end) as rows_without_time,
-            min(ts) as first_ts,
-            max(ts) as last_ts
+            min(case when is_usable then ts end) as first_ts,
+            max(case when is_usable then ts end) as last_ts
         from leg_rows
         group by leg, symbol, source_file
     )
@@ -192,7 +201,8 @@
         rows_without_time,
         first_ts,
         last_ts,
-        bar_size_ms,
+        smallest_bar_size_ms,
+        largest_bar_size_ms,
         raw_step_ms
     from files
     left join file_sizes using (leg, symbol, source_file)
@@ -247,11 +257,14 @@
         {{ utc_from_epoch(value ~ '::hugeint') }}
     {%- elif column.type == 'VARCHAR' -%}
         {#- a cast from text to timestamp would drop the offset: read it as zoned, naive as UTC -#}
-        coalesce(
-            {{ utc_from_epoch('try_cast(' ~ value ~ ' as hugeint)') }},
-            try_cast({{ value }} || ' UTC' as timestamptz) at time zone 'UTC',
-            try_cast({{ value }} || ' 00:00:00 UTC' as timestamptz) at time zone 'UTC',
-            try_cast({{ value }} as timestamptz) at time zone 'UTC'
+        nullif(
+            coalesce(
+                {{ utc_from_epoch('try_cast(' ~ value ~ ' as hugeint)') }},
+                try_cast({{ value }} || ' UTC' as timestamptz) at time zone 'UTC',
+                try_cast({{ value }} || ' 00:00:00 UTC' as timestamptz) at time zone 'UTC',
+                try_cast({{ value }} as timestamptz) at time zone 'UTC'
+            ),
+            timestamp 'infinity'
         )
     {%- else -%}
         {{- exceptions.raise_compiler_error(
@@ -265,7 +278,8 @@
 {#-
     An integer since 1970 as a timestamp. The unit follows from each value's size: today's
     seconds have 10 digits, milliseconds 13, microseconds 16 and nanoseconds 19, and one
-    history may switch (Binance's spot dumps turn from ms to µs on 2025-01-01).
+    history may switch (Binance's spot dumps turn from ms to µs on 2025-01-01). Shorter ones,
+    such as 20250101, are no such integer: NULL.
 -#}
 {% macro utc_from_epoch(value) -%}
     make_timestamp((
@@ -273,7 +287,7 @@
             when {{ value }} >= 1e17 then {{ value }} // 1000
             when {{ value }} >= 1e14 then {{ value }}
             when {{ value }} >= 1e11 then {{ value }} * 1000
-            else {{ value }} * 1000000
+            when {{ value }} >= 1e8 then {{ value }} * 1000000
         end
     )::bigint)
 {%- endmacro %}
@@ -316,10 +330,16 @@
 {#- A trading pair in a file's name (binance_spot_BTCUSDT_5m.parquet), or NULL. -#}
 {% macro symbol_in_file_name(path) -%}
     nullif(upper(regexp_extract(
-        parse_filename({{ path }}),
+        {{ file_name(path) }},
         '(?i)(?:^|[^a-z0-9])([a-z0-9]{2,}(?:usdt|usdc|fdusd|usd|eur|btc|eth))(?:[^a-z0-9]|$)',
         1
     )), '')
+{%- endmacro %}
+
+
+{#- The last part of a path. -#}
+{% macro file_name(path) -%}
+    parse_filename({{ path }})
 {%- endmacro %}
 
 

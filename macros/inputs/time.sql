@@ -62,3 +62,15 @@
 {% macro epoch_start() -%}
     timestamp '1970-01-01 00:00:00'
 {%- endmacro %}
+
+
+{#- A print accrues until the next one, for 8 hours at most: the longest funding interval. -#}
+{% macro longest_accrual_ms() -%}
+    28800000
+{%- endmacro %}
+
+
+{#- Whether a time is a whole number of steps after 00:00 UTC. -#}
+{% macro is_on_grid(ts, step_ms) -%}
+    (epoch_ms({{ ts }}) % {{ step_ms }} = 0)
+{%- endmacro %}

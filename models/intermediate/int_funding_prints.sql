@@ -1,8 +1,6 @@
 -- One row per symbol and funding print, with the time over which it accrues.
 -- A print accrues until the next one, for 8 hours at most; what lies beyond is not covered.
 -- Key: symbol, ts.
-{% set longest_accrual_ms = 8 * 3600 * 1000 %}
-
 with
 prints as (select * from {{ ref('stg_funding_prints') }} where is_usable),
 
@@ -13,7 +11,7 @@ ranked as (
         funding_rate,
         row_number() over (
             partition by symbol, ts
-            order by source_file desc, source_row desc
+            order by {{ file_name('source_file') }} desc, source_file desc, source_row desc
         ) as recency,
         count(*) over same_time as copies,
         min(funding_rate) over same_time <> max(funding_rate) over same_time as is_conflicting
@@ -43,8 +41,8 @@ lengthened as (
         is_conflicting,
         least(
             -- the last print takes the length of the one before it, a single one the longest
-            coalesce(spacing_ms, lag(spacing_ms) over by_time, {{ longest_accrual_ms }}),
-            {{ longest_accrual_ms }}
+            coalesce(spacing_ms, lag(spacing_ms) over by_time, {{ longest_accrual_ms() }}),
+            {{ longest_accrual_ms() }}
         ) as accrual_ms
     from spaced
     window by_time as (partition by symbol order by ts)

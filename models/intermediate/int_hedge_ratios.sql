@@ -51,11 +51,8 @@ estimated as (
 held as (
     select
         *,
-        last_value(beta * vol_scale ignore nulls) over (
-            partition by symbol, timeframe, strategy
-            order by ts
-            rows between unbounded preceding and current row
-        ) as hedge_ratio
+        {{ last_known('beta * vol_scale', 'symbol, timeframe, strategy', order_by='ts') }}
+            as hedge_ratio
     from estimated
 )
 

@@ -22,6 +22,8 @@ merged as (
     where
         spot.leg = 'spot'
         and perp.leg = '{{ "spot" if perp_is_proxy() else "perp" }}'
+        -- a symbol without any print is not evaluated: its funding is not 0 but unknown
+        and spot.symbol in (select prints.symbol from prints)
 ),
 
 next_bars as (
@@ -52,7 +54,10 @@ accrued as (
             else
                 prints.accrued_before
                 + prints.funding_rate
-                * least(1.0, {{ ms_between('prints.ts', 'timeline.end_ts') }} / prints.accrual_ms)
+                * least(
+                    1.0,
+                    1.0 * {{ ms_between('prints.ts', 'timeline.end_ts') }} / prints.accrual_ms
+                )
         end as accrued_funding,
         case
             when prints.ts is null then 0

@@ -1,5 +1,5 @@
 -- One row per leg, symbol and raw bar: the usable rows of the input, each time once.
--- Of rows with the same time the greatest (source_file, source_row) wins.
+-- Of rows with the same time the greatest (file name, row) wins.
 -- Key: leg, symbol, ts.
 with
 spot as (select * from {{ ref('stg_spot_bars') }} where is_usable),
@@ -16,7 +16,7 @@ ranked as (
         *,
         row_number() over (
             partition by leg, symbol, ts
-            order by source_file desc, source_row desc
+            order by {{ file_name('source_file') }} desc, source_file desc, source_row desc
         ) as recency,
         count(*) over (partition by leg, symbol, ts) as copies
     from both_legs
@@ -29,7 +29,7 @@ conflicts as (
         symbol,
         ts,
         -- as a row, since NULL is a value here: a copy may lack a volume
-        count(distinct row(open, high, low, close, volume)) > 1 as is_conflicting
+        count(distinct {{ row_of('open', 'high', 'low', 'close', 'volume') }}) > 1 as is_conflicting
     from ranked
     where copies > 1
     group by leg, symbol, ts

@@ -21,5 +21,5 @@ where {{ takes_a_ratio() }}
 window rows_before as (
     partition by symbol, timeframe, vol_window
     order by ts
-    rows between vol_window preceding and 1 preceding
+    {{ rows_before('vol_window') }}
 )

@@ -25,5 +25,5 @@ where {{ takes_a_ratio() }}
 window rows_before as (
     partition by symbol, timeframe, beta_window
     order by ts
-    rows between beta_window preceding and 1 preceding
+    {{ rows_before('beta_window') }}
 )

@@ -8,6 +8,9 @@ prints as (select * from {{ ref('int_funding_prints') }}),
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
 hedge_ratios as (select * from {{ ref('int_hedge_ratios') }}),
 input_files as (select * from {{ ref('int_input_files') }}),
+spot_rows as (select * from {{ ref('stg_spot_bars') }}),
+perp_rows as (select * from {{ ref('stg_perp_bars') }}),
+print_rows as (select * from {{ ref('stg_funding_prints') }}),
 
 stepped_bars as (
     select
@@ -48,6 +51,18 @@ flagged_bars as (
         1
     from stepped_bars
     where volume = 0 and high = low
+    union all
+    select
+        symbol,
+        leg,
+        'unaligned_bars',
+        'warn',
+        ts,
+        end_ts,
+        row_index,
+        1
+    from stepped_bars
+    where not {{ is_on_grid('ts', 'raw_step_ms') }}
     union all
     select
         symbol,
@@ -103,6 +118,8 @@ runs as (
             when 'duplicate_bars' then ' exact copies of other rows were dropped'
             when 'flat_bars'
                 then ' raw bars with zero volume and no movement: the exchange may have halted'
+            when 'unaligned_bars'
+                then ' raw bars off the grid of their step were left out'
             when 'missing_print'
                 then ' bars with time that no funding print covers: it accrued 0'
             when 'beta_undefined'
@@ -147,19 +164,37 @@ conflicting_prints as (
     where copies > 1
 ),
 
+unusable_inputs as (
+    select symbol, 'spot' as leg, ts, source_file, source_row
+    from spot_rows
+    where not is_usable
+    union all
+    select symbol, 'perp' as leg, ts, source_file, source_row
+    from perp_rows
+    where not is_usable
+    union all
+    select symbol, 'funding' as leg, ts, source_file, source_row
+    from print_rows
+    where not is_usable
+),
+
 unusable_rows as (
     select
         symbol,
         leg as source,
         case when leg = 'funding' then 'unusable_rate' else 'unusable_price' end as kind,
-        coalesce(min(first_ts), {{ epoch_start() }}) as ts,
-        coalesce(max(last_ts), {{ epoch_start() }}) as ts_end,
-        sum(input_rows - usable_rows) as affected,
+        coalesce(min(ts), {{ epoch_start() }}) as ts,
+        coalesce(max(ts), {{ epoch_start() }}) as ts_end,
+        count(*) as affected,
         'error' as severity,
-        ' rows have no usable time, or a price or rate that is null, not finite or, for a'
-        || ' price, not positive: mend them in ' || min(source_file) as detail
-    from input_files
-    where usable_rows < input_rows
+        case
+            when leg = 'funding' then ' rows have no rate that is finite, or no time'
+            else ' rows have a price that is null, not finite or not positive, or no time'
+        end
+        || ': mend or drop them, the first is row '
+        || cast({{ first_by('source_row', row_of('source_file', 'source_row')) }} as varchar)
+        || ' of ' || min(source_file) as detail
+    from unusable_inputs
     group by symbol, leg
 ),
 
@@ -261,5 +296,5 @@ select
     ts_end,
     cast(affected as bigint) as affected,
     severity,
-    source || ': ' || affected || detail as detail
+    source || ': ' || cast(affected as varchar) || detail as detail
 from incidents

@@ -51,7 +51,6 @@ totals as (
         timeframe,
         strategy,
         {{ periods_per_year('timeframe') }} as periods_per_year,
-        max(abs(hedge_ratio)) > 0 as is_hedged,
         count(*) as bars,
         avg(hedge_ratio) as hedge_ratio_mean,
         stddev_samp(hedge_ratio) as hedge_ratio_std,
@@ -78,13 +77,13 @@ select
     bars,
     hedge_ratio_mean,
     hedge_ratio_std,
-    {{ null_if_proxy('1 - var_net / nullif(var_spot, 0)', 'is_hedged') }}
+    {{ null_if_proxy('1 - var_net / nullif(var_spot, 0)') }}
         as variance_reduction,
-    {{ null_if_proxy('1 - var_price / nullif(var_spot, 0)', 'is_hedged') }}
+    {{ null_if_proxy('1 - var_price / nullif(var_spot, 0)') }}
         as variance_reduction_price,
-    {{ null_if_proxy('mean_net / nullif(sqrt(var_net), 0) * sqrt(periods_per_year)', 'is_hedged') }}
+    {{ null_if_proxy('mean_net / nullif(sqrt(var_net), 0) * sqrt(periods_per_year)') }}
         as sharpe,
-    {{ null_if_proxy('sqrt(var_net * periods_per_year)', 'is_hedged') }} as volatility,
+    {{ null_if_proxy('sqrt(var_net * periods_per_year)') }} as volatility,
     turnover,
     turnover * periods_per_year / bars as turnover_per_year,
     fees,
@@ -92,6 +91,6 @@ select
     total_return,
     max_drawdown,
     pnl_frac,
-    {{ null_if_proxy('pnl_max_drawdown', 'is_hedged') }} as pnl_max_drawdown,
+    {{ null_if_proxy('pnl_max_drawdown') }} as pnl_max_drawdown,
     perp_pnl_low
 from totals

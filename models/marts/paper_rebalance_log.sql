@@ -103,7 +103,7 @@ select
     end as order_side,
     sized.order_notional_frac,
     sized.order_notional_frac * sized.price_spot / sized.price_perp as order_qty,
-    {{ var('fees_bps') }} / 10000.0 * sized.order_notional_frac as est_fee_frac,
+    {{ fee('sized.order_notional_frac') }} as est_fee_frac,
     sized.beta,
     sized.realized_vol,
     sized.status,

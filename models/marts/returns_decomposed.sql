@@ -45,7 +45,7 @@ decomposed as (
         *,
         0 - hedge_ratio * r_fut as r_hedge,
         hedge_ratio * funding_rate as r_funding,
-        0 - {{ var('fees_bps') }} / 10000.0 * abs(trade) as r_fees
+        0 - {{ fee('trade') }} as r_fees
     from traded
 ),
 
@@ -75,8 +75,7 @@ peaked as (
             partition by symbol, timeframe, strategy
             order by ts
             rows between unbounded preceding and current row
-        )) as peak_log_return,
-        max(abs(hedge_ratio)) over (partition by symbol, timeframe, strategy) > 0 as is_hedged
+        )) as peak_log_return
     from compounded
 )
 
@@ -94,6 +93,5 @@ select
     r_fees,
     r_net,
     cum_log_return,
-    {{ null_if_proxy('exp(cum_log_return - peak_log_return) - 1', is_hedged='is_hedged') }}
-        as drawdown
+    {{ null_if_proxy('exp(cum_log_return - peak_log_return) - 1') }} as drawdown
 from peaked
