@@ -20,7 +20,9 @@
 {#- Before nodes run: what lies in the database is no longer a build that passed. -#}
 {% macro forget_last_build() -%}
     {%- if flags.WHICH in ['build', 'run', 'seed'] -%}
-        {%- set build = adapter.get_relation(target.database, target.schema, 'int_build') -%}
+        {%- set build = adapter.get_relation(
+            target.database, target.schema, 'int_build'
+        ) -%}
         {%- if build -%}
             update {{ build }} set has_passed = false
         {%- endif -%}
@@ -28,10 +30,14 @@
 {%- endmacro %}
 
 
-{#- After a whole build without an error or a failed test: the database may be exported. -#}
+{#-
+    After a whole build without an error or a failed test: the database may be exported.
+-#}
 {% macro record_build(results) -%}
-    {%- set bad = results | rejectattr('status', 'in', ['success', 'pass', 'warn']) | list -%}
-    {%- if flags.WHICH == 'build' and not flags.SELECT and not flags.EXCLUDE and not bad -%}
+    {%- set good = ['success', 'pass', 'warn'] -%}
+    {%- set bad = results | rejectattr('status', 'in', good) | list -%}
+    {%- set is_narrowed = flags.SELECT or flags.EXCLUDE -%}
+    {%- if flags.WHICH == 'build' and not is_narrowed and not bad -%}
         update {{ ref('int_build') }} set has_passed = true
     {%- endif -%}
 {%- endmacro %}

@@ -1,8 +1,9 @@
 {#-
-    OLS slope with intercept of y on x; NULL, not NaN, without two rows or without variance.
+    OLS slope with intercept of y on x; NULL, not NaN, without two rows or without
+    variance.
 
-    over: the name of a window, where the slope is taken over a frame. Rows with a NULL in
-    y or x are left out, as in the SQL standard.
+    over: the name of a window, where the slope is taken over a frame. Rows with a NULL
+    in y or x are left out, as in the SQL standard.
 -#}
 {% macro slope(y, x, over=none) -%}
     {%- set over_window = ' over ' ~ over if over else '' -%}
@@ -14,7 +15,8 @@
 
 
 {#-
-    Whether a frame holds all the rows that its length asks for, at least 90 % of them usable.
+    Whether a frame holds all the rows that its length asks for, at least 90 % of them
+    usable.
 
     value: a column that is NULL in unusable rows; over: the frame; length: its rows.
 -#}

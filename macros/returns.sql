@@ -1,6 +1,6 @@
 {#-
-    What a hedge ratio has become at the end of a bar without a trade: both notionals move
-    with their prices.
+    What a hedge ratio has become at the end of a bar without a trade: both notionals
+    move with their prices.
 -#}
 {% macro drifted_ratio(hedge_ratio, r_fut, r_spot) -%}
     {{ hedge_ratio }} * (1 + {{ r_fut }}) / (1 + {{ r_spot }})
@@ -8,8 +8,8 @@
 
 
 {#-
-    Log growth of a simple return. NULL, where DuckDB would give NaN or -inf, for a bar that
-    loses everything: a test refuses to build on such a bar.
+    Log growth of a simple return. NULL, where DuckDB would give NaN or -inf, for a bar
+    that loses everything: a test refuses to build on such a bar.
 -#}
 {% macro log_growth(simple_return) -%}
     case when {{ simple_return }} > -1 then ln(1 + {{ simple_return }}) end
@@ -17,8 +17,8 @@
 
 
 {#-
-    A figure about risk, or NULL where it would only measure spot against itself: without a
-    perp, for a strategy that hedges.
+    A figure about risk, or NULL where it would only measure spot against itself: without
+    a perp, for a strategy that hedges.
 -#}
 {% macro null_if_proxy(value) -%}
     {%- if perp_is_proxy() -%}

@@ -30,6 +30,8 @@ from scripts.project import DATABASE  # noqa: E402
 # (strategies that run together lie on each other: the earlier ones are drawn wider)
 COLOURS = ("#444444", "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#F0E442")
 SIZE = (10.0, 6.0)
+# parts of a sum, in colours that no strategy has
+TOTAL, ADDED, TAKEN = "#000000", "#8C6BB1", "#BDBDBD"
 WIDEST_LINE, NARROWEST_LINE = 3.6, 1.2
 PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.6g} %")
 
@@ -80,14 +82,15 @@ def cumlogret(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str
         top.plot(path["ts"], path["cum_log_return"], label=strategy, **style)
         if strategy not in unhedged:
             bottom.plot(path["ts"], path["cum_log_return"], **style)
-    selected = query(
+    ends = query(
         connection,
-        "select strategy, total_return from hedge_metrics join int_strategies using (strategy)"
-        " where symbol = ? and timeframe = ? and is_selected",
+        "select strategy, is_selected, total_return from hedge_metrics"
+        " join int_strategies using (strategy) where symbol = ? and timeframe = ?"
+        " and (is_selected or estimator = 'none') order by is_selected",
         symbol, timeframe,
-    ).iloc[0]
-    answer = f"What did spot earn? {selected['total_return']:+.1%} with {selected['strategy']}"
-    top.set_title(titled(answer, connection, symbol, timeframe))
+    )
+    answer = "; ".join(f"{end.strategy} {end.total_return:+.1%}" for end in ends.itertuples())
+    top.set_title(titled(f"How did each grow, compounded? {answer}", connection, symbol, timeframe))
     bottom.set_title("The hedged strategies alone", fontsize=12)
     for axes in (top, bottom):
         axes.set_ylabel("Cumulative log return")
@@ -161,11 +164,15 @@ def beta_vs_funding(connection: duckdb.DuckDBPyConnection, symbol: str, timefram
     received = bottom.twinx()
     received.grid(visible=False)
     received.spines["right"].set_visible(True)
+    received.axhline(0, color=colour, lw=0.8, ls=":")
     received.plot(series["ts"], series["received"], color=colour, lw=1.6,
                   label="Received so far, of the spot notional (right)")
     received.set_ylabel("Received so far")
     received.yaxis.set_major_formatter(PERCENT)
-    question = f"How large is the hedge ({strategy}), and what does funding pay it?"
+    question = (
+        f"What does funding pay the hedge ({strategy})?"
+        f" {series['received'].iloc[-1]:+.2%} of the spot notional"
+    )
     top.set_title(titled(question, connection, symbol, timeframe))
     figure.legend(loc="outside lower center", ncols=2)
     return figure
@@ -185,6 +192,12 @@ def variance_components(
         " where symbol = ? and timeframe = ? and is_selected",
         symbol, timeframe,
     )
+    if is_proxy(connection):
+        figure, axes = plt.subplots(figsize=SIZE)
+        axes.text(0.5, 0.5, "Not measured: there is no perp", ha="center", fontsize=20,
+                  transform=axes.transAxes)
+        axes.set_title(titled("What is the hedged variance made of?", connection, symbol, timeframe))
+        return figure
     strategy = components["strategy"].iloc[0]
     shares = components.set_index("component")["share"].fillna(0)
     # variances first, then what they share
@@ -209,16 +222,16 @@ def stack_bars(
 
     start is a first bar, label and length, that the others are added to.
     """
-    bars = [(*start, 0.0, COLOURS[0])] if start else []
+    bars = [(*start, 0.0, TOTAL)] if start else []
     level = start[1] if start else 0.0
     for name, height in heights.items():
         label = str(name).replace("2cov_", "2 cov(").replace("_r_", ", r_")
         bars.append((
             f"{label})" if "(" in label else label,
-            height, level, COLOURS[3] if height > 0 else COLOURS[1],
+            height, level, ADDED if height > 0 else TAKEN,
         ))
         level += height
-    bars.append((end_label, level, 0.0, COLOURS[0]))
+    bars.append((end_label, level, 0.0, TOTAL))
     labels, lengths, lefts, colours = zip(*bars, strict=True)
     axes.barh(labels, lengths, left=lefts, color=colours, height=0.7)
     ends = [max(left, left + length) for left, length in zip(lefts, lengths, strict=True)]
@@ -235,6 +248,8 @@ def stack_bars(
 
 def share_text(share: float) -> str:
     """Return a share in percent, with more decimals where it is small."""
+    if abs(share) < 5e-8:
+        return "0"
     return f"{share:.1%}" if abs(share) >= 0.1 else f"{share:.5%}"
 
 
@@ -242,9 +257,13 @@ def titled(
     question: str, connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str
 ) -> str:
     """Return a plot's title: symbol, timeframe and question, and a warning without a perp."""
-    is_proxy = connection.execute("select is_perp_proxy from int_build").fetchone()[0]
-    warning = "\nNo perp was given: spot stands in for it, and risk is not measured" if is_proxy else ""
-    return f"{symbol} {timeframe}. {question}{warning}"
+    warning = "\nNo perp was given: spot stands in for it, and risk is not measured"
+    return f"{symbol} {timeframe}. {question}{warning if is_proxy(connection) else ''}"
+
+
+def is_proxy(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Return whether spot stands in for the perp in this database."""
+    return connection.execute("select is_perp_proxy from int_build").fetchone()[0]
 
 
 def styles(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
@@ -278,6 +297,9 @@ def main() -> int:
     parser.add_argument("--database", type=Path, default=DATABASE, metavar="FILE")
     parser.add_argument("--out", type=Path, default=Path("plots"), metavar="DIR")
     arguments = parser.parse_args()
+    if not arguments.database.exists():
+        print(f"error: {arguments.database} does not exist: build it first", file=sys.stderr)
+        return 2
     with duckdb.connect(str(arguments.database), read_only=True) as connection:
         samples = connection.execute(
             "select distinct symbol, timeframe from hedge_metrics order by all"

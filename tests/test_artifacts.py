@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -84,6 +85,48 @@ def test_snapshots_are_the_bars_that_were_merged(tables: dict[str, pd.DataFrame]
     assert (tables["perp_snapshot"]["raw_bars"] == 12).all()
 
 
+def test_bars_are_resampled_from_raw_bars(
+    sample_project: tuple[Project, Path], tables: dict[str, pd.DataFrame]
+) -> None:
+    project, _ = sample_project
+    raw = project.query("from 'data/raw/binance_spot_BTCUSDT_sample_5m.parquet'".replace(
+        "data/raw", str(project.root / "data" / "raw")
+    )).set_index("timestamp")
+    raw.index = raw.index.tz_convert("UTC")
+    hourly = raw.resample("1h").agg(
+        {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
+    )[raw["close"].resample("1h").count() > 0]
+    spot = tables["spot_snapshot"]
+    assert list(spot["ts"]) == list(hourly.index.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    for column in hourly.columns:
+        np.testing.assert_allclose(spot[column], hourly[column], rtol=1e-12, err_msg=column)
+
+
+def test_basis_and_paths_follow_from_the_rows(tables: dict[str, pd.DataFrame]) -> None:
+    merged = tables["prices_merged"]
+    basis = (merged["close_perp"] - merged["close_spot"]) / merged["close_spot"] * 10_000
+    np.testing.assert_allclose(merged["basis_bps"], basis, atol=1e-9)
+    for _, rows in tables["returns_decomposed"].groupby("strategy"):
+        np.testing.assert_allclose(
+            rows["cum_log_return"], np.cumsum(np.log1p(rows["r_net"])), atol=1e-12
+        )
+        growth = np.cumprod(1 + rows["r_net"])
+        peak = np.maximum.accumulate(np.maximum(growth, 1))
+        np.testing.assert_allclose(rows["drawdown"], growth / peak - 1, atol=1e-12)
+
+
+def test_ratios_are_scaled_betas(tables: dict[str, pd.DataFrame]) -> None:
+    betas = tables["beta_series"]
+    known = betas[betas["status"] == "ok"]
+    np.testing.assert_array_equal(known["hedge_ratio"], known["beta"] * known["vol_scale"])
+    assert (betas.loc[betas["strategy"] != "vol_scaled", "vol_scale"] == 1).all()
+    scaled = betas[(betas["strategy"] == "vol_scaled") & betas["realized_vol"].notna()]
+    np.testing.assert_allclose(
+        scaled["vol_scale"], np.minimum(1, 0.5 / scaled["realized_vol"]), rtol=1e-12
+    )
+    assert 0 < (scaled["vol_scale"] < 1).mean() < 1
+
+
 def test_figures_follow_from_the_rows(folder: Path, tables: dict[str, pd.DataFrame]) -> None:
     metrics = read_metrics(folder)
     prices = tables["prices_merged"].set_index("ts")
@@ -160,6 +203,12 @@ def test_orders_lead_from_ratio_to_ratio(folder: Path) -> None:
     assert last["r_net"] is None
     assert last["data_age_hours"] > 0
     assert last["decision_ts"] == "2026-01-01T00:00:00Z"
+    closes = pd.read_csv(folder / "prices_merged.csv").iloc[-1]
+    assert (last["price_spot"], last["price_perp"]) == (closes["close_spot"], closes["close_perp"])
+    size = abs(last["hedge_ratio_target"] - last["hedge_ratio_before"])
+    assert last["order_notional_frac"] == pytest.approx(size)
+    assert last["order_qty"] == pytest.approx(size * last["price_spot"] / last["price_perp"])
+    assert last["est_fee_frac"] == pytest.approx(size * 1e-4)
 
 
 def test_orders_name_the_incidents_that_touch_their_bar(folder: Path) -> None:
@@ -182,6 +231,7 @@ def test_metadata_reproduces_the_run(folder: Path, sample_project: tuple[Project
     assert {file["leg"] for file in metadata["inputs"]} == {"spot", "perp", "funding"}
     for file in metadata["inputs"]:
         assert file["bytes"] == Path(file["path"]).stat().st_size
-        assert len(file["sha256"]) == 64
+        content = Path(file["path"]).read_bytes()
+        assert file["sha256"] == hashlib.sha256(content).hexdigest()
         assert file["rows"] > 1_000
         assert file["first_ts"] == "2025-01-01T00:00:00Z"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -85,6 +86,15 @@ BAD_FRAMES: dict[str, tuple[str, Callable[[], pd.DataFrame], list[str]]] = {
     "words for times": (
         "spot", lambda: change(bars(), timestamp="soon"),
         ["1000 of 1000 rows have no time that can be read"],
+    ),
+    "dates written as numbers": (
+        "spot", lambda: change(bars(), timestamp=20250101), ["rows have no time"],
+    ),
+    "dates written as numbers, in text": (
+        "spot", lambda: change(bars(), timestamp="20250101"), ["rows have no time"],
+    ),
+    "a time that never comes": (
+        "spot", lambda: change(bars(), timestamp="infinity"), ["rows have no time"],
     ),
     "a time that is null": (
         "perp", lambda: change(bars(), timestamp=[pd.NaT, *bars()["timestamp"][1:]]),
@@ -180,6 +190,25 @@ def test_bars_of_two_sizes_in_one_glob(good: dict[str, Path]) -> None:
     assert "two sizes" in message
     assert "60m" in message
     assert "5m" in message
+
+
+def test_bars_of_two_sizes_in_one_file(good: dict[str, Path]) -> None:
+    both = pd.concat([bars(periods=300), bars("2025-01-13 12:00", freq="5min", periods=3000)])
+    write_parquet(good["spot"], both)
+    assert "two sizes" in refusal(good)
+
+
+def test_seed_with_a_broken_row(
+    good: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("macros", "data/seeds"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copytree(ROOT / name, tmp_path / name)
+    with (tmp_path / "data" / "seeds" / "hedge_strategies.csv").open("a") as seed:
+        seed.write("half,rolling,false,20.5,,\n")
+    monkeypatch.setattr("scripts.inputs.ROOT", tmp_path)
+    message = refusal(good)
+    assert "hedge_strategies.csv cannot be read" in message
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,7 @@ def test_the_disturbance_is_seen_where_it_may_be(
     assert before != after
 
 
-def test_sample_of_a_year(sample_project: tuple[Project, Path]) -> None:
-    """The frame of the first ratio is the 720 returns before it: 721 bars of warm-up."""
+def test_the_first_frame_is_the_720_returns_before_it(sample_project: tuple[Project, Path]) -> None:
     project, _ = sample_project
     first = project.query(
         "select min(row_index) as row_index from int_hedge_ratios join int_merged_bars"

@@ -60,7 +60,8 @@ def test_a_failed_test_leaves_no_folder_and_the_old_database(
     assert not (tmp_path / "bad").exists()
     assert project.database.read_bytes() == before
     assert "test no_incident_is_an_error failed with 1 row(s)" in done.stderr
-    assert "spot: 3 rows have no usable time, or a price or rate that is null" in done.stderr
+    assert "spot: 3 rows have a price that is null, not finite or not positive" in done.stderr
+    assert f"the first is row 101 of {tmp_path}/spot_BTCUSDT.parquet" in done.stderr
     assert "Traceback" not in done.stderr
 
     failed = project.database.with_name("hedge.failed.duckdb")
@@ -185,6 +186,21 @@ def test_dbt_build_and_export_do_the_same(sample_project: tuple[Project, Path]) 
     assert actual.keys() == expected.keys()
     for name, figures in expected["strategies"].items():
         assert actual["strategies"][name] == pytest.approx(figures, rel=1e-9, abs=1e-12)
+
+
+def test_a_build_that_failed_is_not_exported(
+    sample_project: tuple[Project, Path], tmp_path: Path
+) -> None:
+    """Models upstream of a failed test are new, those downstream old: nobody may read the mix."""
+    project, _ = sample_project
+    for arguments in (("build", "--vars", "{vol_target: 0.0000001}"), ("run", "-s", "int_bars")):
+        project.run_folders("--out", tmp_path / "good")
+        done = project.dbt(*arguments)
+        assert (done.returncode == 0) == (arguments[0] == "run")
+        exported = project.run("--out", tmp_path / "bad", module="scripts.export")
+        assert exported.returncode == 2
+        assert "did not pass: run the whole of dbt build again" in exported.stderr
+        assert not (tmp_path / "bad").exists()
 
 
 def test_two_runs_in_one_second_do_not_collide(

@@ -1,4 +1,7 @@
-{#- The value in the first (last) row of a group by some order; NULL values are passed over. -#}
+{#-
+    The value in the first (last) row of a group by some order; NULL values are passed
+    over.
+-#}
 {% macro first_by(value, order_by) -%}
     arg_min({{ value }}, {{ order_by }})
 {%- endmacro %}
@@ -15,7 +18,9 @@
 {%- endmacro %}
 
 
-{#- Several values as one, to compare or count them together; NULL is a value within it. -#}
+{#-
+    Several values as one, to compare or count them together; NULL is a value within it.
+-#}
 {% macro row_of() -%}
     row({{ varargs | join(', ') }})
 {%- endmacro %}

@@ -16,8 +16,8 @@
         or (is_whole and value is not integer) -%}
         {{- exceptions.raise_compiler_error(
             name ~ ' is ' ~ value ~ ': give a ' ~ ('whole ' if is_whole else '')
-            ~ 'number from ' ~ minimum ~ (' to ' ~ maximum if maximum is not none else ' up')
-            ~ '.'
+            ~ 'number from ' ~ minimum
+            ~ (' to ' ~ maximum if maximum is not none else ' up') ~ '.'
         ) -}}
     {%- endif -%}
 {%- endmacro %}

@@ -9,7 +9,9 @@
 #}
 
 
-{#- The layouts of the files that a glob matches, one row each: files, columns (as JSON). -#}
+{#-
+    The layouts of the files that a glob matches, one row each: files, columns (as JSON).
+-#}
 {% macro input_layouts_query(glob) -%}
     with
     files as (
@@ -32,7 +34,8 @@
 
 {#-
     Bars as staging has them, from the layouts of one leg.
-    Columns: symbol, ts, open, high, low, close, volume, is_usable, source_file, source_row.
+    Columns: symbol, ts, open, high, low, close, volume, is_usable, source_file,
+    source_row.
 -#}
 {% macro bars_from_files(layouts) -%}
     with
@@ -51,7 +54,8 @@
                     then {{ number_expression(layout, 'volume') }}
             end as volume,
             true
-            {%- for price in ['open', 'high', 'low'] if fromjson(input_column(layout, price)) %}
+            {%- for price in ['open', 'high', 'low']
+                if fromjson(input_column(layout, price)) %}
             and {{ is_price(number_expression(layout, price)) }}
             {%- endfor %} as are_other_prices_usable,
             source_file,
@@ -71,7 +75,8 @@
         low,
         close,
         volume,
-        ts is not null and {{ is_price('close') }} and are_other_prices_usable as is_usable,
+        ts is not null and {{ is_price('close') }} and are_other_prices_usable
+            as is_usable,
         source_file,
         source_row
     from input_rows
@@ -80,8 +85,9 @@
 
 
 {#-
-    Funding prints as staging has them: symbol, ts (rounded to the second, since exchanges
-    stamp a few milliseconds late), funding_rate, is_usable, source_file, source_row.
+    Funding prints as staging has them: symbol, ts (rounded to the second, since
+    exchanges stamp a few milliseconds late), funding_rate, is_usable, source_file,
+    source_row.
 -#}
 {% macro prints_from_files(layouts) -%}
     with
@@ -90,7 +96,8 @@
         select
             {{ symbol_expression(layout) }} as symbol,
             {{ time_expression(layout, print_time_columns()) }} as ts,
-            {{ number_expression(layout, rate_columns(), is_required=true) }} as funding_rate,
+            {{ number_expression(layout, rate_columns(), is_required=true) }}
+                as funding_rate,
             source_file,
             file_row_number + 1 as source_row
         from {{ parquet_files(layout.files) }}
@@ -116,9 +123,9 @@
     One row per leg, symbol and file of rows as staging has them: how many rows, how many
     usable, the usable ones' span, the file's bar sizes and the leg's raw step.
 
-    The step is the commonest spacing of the leg's usable rows, of equally common ones the
-    shortest. A file has a bar size where ten of its rows follow each other at that spacing:
-    a part of a leg that was split by rows has none.
+    The step is the commonest spacing of the leg's usable rows, of equally common ones
+    the shortest. A file has a bar size where ten of its rows follow each other at that
+    spacing: a part of a leg that was split by rows has none.
 -#}
 {% macro input_files_query(leg_rows) -%}
     with
@@ -225,12 +232,17 @@
 {%- endmacro %}
 
 
-{#- read_parquet over files that exist: their names are taken literally, never as patterns. -#}
+{#-
+    read_parquet over files that exist: their names are taken literally, never as
+    patterns.
+-#}
 {% macro parquet_files(files) -%}
     read_parquet(
         [
             {%- for file in files %}
-            {{ sql_text(file | replace('[', '[[]') | replace('*', '[*]') | replace('?', '[?]')) }},
+            {{ sql_text(
+                file | replace('[', '[[]') | replace('*', '[*]') | replace('?', '[?]')
+            ) }},
             {%- endfor %}
         ],
         filename = 'source_file', file_row_number = true, hive_partitioning = false
@@ -248,20 +260,27 @@
         ) -}}
     {%- endif -%}
     {%- set value = sql_name(column.name) -%}
-    {%- if column.type in ['TIMESTAMP WITH TIME ZONE', 'TIMESTAMPTZ', 'TIMESTAMPTZ_NS'] -%}
-        {#- TIMESTAMPTZ_NS has no cast to TIMESTAMP, but `at time zone` takes every zoned type -#}
+    {%- if column.type == 'TIMESTAMP WITH TIME ZONE'
+        or column.type.startswith('TIMESTAMPTZ') -%}
+        {#-
+            TIMESTAMPTZ_NS has no cast to TIMESTAMP, but `at time zone` takes every zoned
+            type
+        -#}
         ({{ value }} at time zone 'UTC')::timestamp
     {%- elif column.type.startswith('TIMESTAMP') or column.type == 'DATE' -%}
         {{ value }}::timestamp
     {%- elif is_number(column) -%}
         {{ utc_from_epoch(value ~ '::hugeint') }}
     {%- elif column.type == 'VARCHAR' -%}
-        {#- a cast from text to timestamp would drop the offset: read it as zoned, naive as UTC -#}
+        {#-
+            a cast from text to timestamp would drop the offset: read it as zoned, naive
+            as UTC
+        -#}
         nullif(
             coalesce(
                 {{ utc_from_epoch('try_cast(' ~ value ~ ' as hugeint)') }},
                 try_cast({{ value }} || ' UTC' as timestamptz) at time zone 'UTC',
-                try_cast({{ value }} || ' 00:00:00 UTC' as timestamptz) at time zone 'UTC',
+                try_cast({{ value }} || ' 00:00 UTC' as timestamptz) at time zone 'UTC',
                 try_cast({{ value }} as timestamptz) at time zone 'UTC'
             ),
             timestamp 'infinity'
@@ -276,10 +295,10 @@
 
 
 {#-
-    An integer since 1970 as a timestamp. The unit follows from each value's size: today's
-    seconds have 10 digits, milliseconds 13, microseconds 16 and nanoseconds 19, and one
-    history may switch (Binance's spot dumps turn from ms to µs on 2025-01-01). Shorter ones,
-    such as 20250101, are no such integer: NULL.
+    An integer since 1970 as a timestamp. The unit follows from each value's size:
+    today's seconds have 10 digits, milliseconds 13, microseconds 16 and nanoseconds 19,
+    and one history may switch (Binance's spot dumps turn from ms to µs on 2025-01-01).
+    Shorter ones, such as 20250101, are no such integer: NULL.
 -#}
 {% macro utc_from_epoch(value) -%}
     make_timestamp((
@@ -293,7 +312,9 @@
 {%- endmacro %}
 
 
-{#- A column of numbers as double; NULL where the file has no such column and needs none. -#}
+{#-
+    A column of numbers as double; NULL where the file has no such column and needs none.
+-#}
 {% macro number_expression(layout, candidates, is_required=false) -%}
     {%- set column = fromjson(input_column(layout, candidates)) -%}
     {%- if column and is_number(column) -%}
@@ -331,7 +352,9 @@
 {% macro symbol_in_file_name(path) -%}
     nullif(upper(regexp_extract(
         {{ file_name(path) }},
-        '(?i)(?:^|[^a-z0-9])([a-z0-9]{2,}(?:usdt|usdc|fdusd|usd|eur|btc|eth))(?:[^a-z0-9]|$)',
+        '(?i)(?:^|[^a-z0-9])'
+        || '([a-z0-9]{2,}(?:usdt|usdc|fdusd|usd|eur|btc|eth))'
+        || '(?:[^a-z0-9]|$)',
         1
     )), '')
 {%- endmacro %}
@@ -343,7 +366,9 @@
 {%- endmacro %}
 
 
-{#- What rows are called whose file names no symbol: the var, if it holds exactly one. -#}
+{#-
+    What rows are called whose file names no symbol: the var, if it holds exactly one.
+-#}
 {% macro fallback_symbol() -%}
     {%- set symbol = var('symbol') | string | trim -%}
     {{- symbol if symbol and ',' not in symbol else 'UNKNOWN' -}}
@@ -368,7 +393,8 @@
 {% macro input_column(layout, candidates) -%}
     {%- set found = [] -%}
     {%- for candidate in candidates.split(',') -%}
-        {%- for column in layout.columns if column.name | lower == candidate | trim | lower -%}
+        {%- set wanted = candidate | trim | lower -%}
+        {%- for column in layout.columns if column.name | lower == wanted -%}
             {%- do found.append(column) -%}
         {%- endfor -%}
     {%- endfor -%}

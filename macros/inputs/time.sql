@@ -1,5 +1,6 @@
 {#
-    Arithmetic on bar times. Times are naive UTC timestamps, durations whole milliseconds.
+    Arithmetic on bar times. Times are naive UTC timestamps, durations whole
+    milliseconds.
 #}
 
 
@@ -64,7 +65,10 @@
 {%- endmacro %}
 
 
-{#- A print accrues until the next one, for 8 hours at most: the longest funding interval. -#}
+{#-
+    A print accrues until the next one, for 8 hours at most: the longest funding
+    interval.
+-#}
 {% macro longest_accrual_ms() -%}
     28800000
 {%- endmacro %}

@@ -1,6 +1,6 @@
--- One row per symbol and funding print, with the time over which it accrues.
--- A print accrues until the next one, for 8 hours at most; what lies beyond is not covered.
--- Key: symbol, ts.
+-- One row per symbol and funding print, with the time over which it accrues. A print
+-- accrues until the next one, for 8 hours at most; what lies beyond is not covered. Key:
+-- symbol, ts.
 with
 prints as (select * from {{ ref('stg_funding_prints') }} where is_usable),
 
@@ -11,10 +11,14 @@ ranked as (
         funding_rate,
         row_number() over (
             partition by symbol, ts
-            order by {{ file_name('source_file') }} desc, source_file desc, source_row desc
+            order by
+                {{ file_name('source_file') }} desc,
+                source_file desc,
+                source_row desc
         ) as recency,
         count(*) over same_time as copies,
-        min(funding_rate) over same_time <> max(funding_rate) over same_time as is_conflicting
+        min(funding_rate) over same_time <> max(funding_rate) over same_time
+            as is_conflicting
     from prints
     window same_time as (partition by symbol, ts)
 ),
@@ -40,8 +44,11 @@ lengthened as (
         copies,
         is_conflicting,
         least(
-            -- the last print takes the length of the one before it, a single one the longest
-            coalesce(spacing_ms, lag(spacing_ms) over by_time, {{ longest_accrual_ms() }}),
+            -- the last print takes the length of the one before it, a single one the
+            -- longest
+            coalesce(
+                spacing_ms, lag(spacing_ms) over by_time, {{ longest_accrual_ms() }}
+            ),
             {{ longest_accrual_ms() }}
         ) as accrual_ms
     from spaced

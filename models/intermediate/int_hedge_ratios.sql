@@ -1,6 +1,6 @@
--- One row per symbol, timeframe, strategy and bar, the next bar included: the ratio that is
--- fixed at the close before it. An undefined ratio keeps the last one (held), and is NULL
--- before the first (warmup): never 0. Key: symbol, timeframe, strategy, ts.
+-- One row per symbol, timeframe, strategy and bar, the next bar included: the ratio that
+-- is fixed at the close before it. An undefined ratio keeps the last one (held), and is
+-- NULL before the first (warmup): never 0. Key: symbol, timeframe, strategy, ts.
 with
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
 strategies as (select * from {{ ref('int_strategies') }}),
@@ -22,7 +22,8 @@ estimated as (
             when 'rolling' then rolling_betas.beta
         end as beta,
         realized_vols.realized_vol,
-        -- least(1, NULL) would be 1: an undefined volatility must not become a full hedge
+        -- least(1, NULL) would be 1: an undefined volatility must not become a full
+        -- hedge
         case
             when not strategies.is_vol_scaled then 1.0
             when realized_vols.realized_vol > strategies.vol_target
@@ -51,8 +52,9 @@ estimated as (
 held as (
     select
         *,
-        {{ last_known('beta * vol_scale', 'symbol, timeframe, strategy', order_by='ts') }}
-            as hedge_ratio
+        {{ last_known(
+            'beta * vol_scale', partition_by='symbol, timeframe, strategy', order_by='ts'
+        ) }} as hedge_ratio
     from estimated
 )
 

@@ -1,6 +1,6 @@
--- One row per symbol, timeframe and bar that both legs have, with returns and funding, and
--- one row for the bar that has not happened yet (is_next_bar: its own figures are NULL).
--- Without a perp, spot's close stands in for it. Key: symbol, timeframe, ts.
+-- One row per symbol, timeframe and bar that both legs have, with returns and funding,
+-- and one row for the bar that has not happened yet (is_next_bar: its own figures are
+-- NULL). Without a perp, spot's close stands in for it. Key: symbol, timeframe, ts.
 with
 bars as (select * from {{ ref('int_bars') }}),
 prints as (select * from {{ ref('int_funding_prints') }}),
@@ -56,14 +56,17 @@ accrued as (
                 + prints.funding_rate
                 * least(
                     1.0,
-                    1.0 * {{ ms_between('prints.ts', 'timeline.end_ts') }} / prints.accrual_ms
+                    1.0 * {{ ms_between('prints.ts', 'timeline.end_ts') }}
+                    / prints.accrual_ms
                 )
         end as accrued_funding,
         case
             when prints.ts is null then 0
             else
                 prints.covered_ms_before
-                + least({{ ms_between('prints.ts', 'timeline.end_ts') }}, prints.accrual_ms)
+                + least(
+                    {{ ms_between('prints.ts', 'timeline.end_ts') }}, prints.accrual_ms
+                )
         end as covered_ms
     from timeline
     {{ asof_left_join(

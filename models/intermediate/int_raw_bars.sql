@@ -16,7 +16,10 @@ ranked as (
         *,
         row_number() over (
             partition by leg, symbol, ts
-            order by {{ file_name('source_file') }} desc, source_file desc, source_row desc
+            order by
+                {{ file_name('source_file') }} desc,
+                source_file desc,
+                source_row desc
         ) as recency,
         count(*) over (partition by leg, symbol, ts) as copies
     from both_legs
@@ -29,7 +32,8 @@ conflicts as (
         symbol,
         ts,
         -- as a row, since NULL is a value here: a copy may lack a volume
-        count(distinct {{ row_of('open', 'high', 'low', 'close', 'volume') }}) > 1 as is_conflicting
+        count(distinct {{ row_of('open', 'high', 'low', 'close', 'volume') }}) > 1
+            as is_conflicting
     from ranked
     where copies > 1
     group by leg, symbol, ts

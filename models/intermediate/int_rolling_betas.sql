@@ -1,6 +1,6 @@
--- One row per symbol, timeframe, beta window and bar: the OLS slope of r_spot on r_fut over
--- the rows before the bar. The frame ends one row before it: nothing of bar t is in beta(t).
--- Key: symbol, timeframe, beta_window, ts.
+-- One row per symbol, timeframe, beta window and bar: the OLS slope of r_spot on r_fut
+-- over the rows before the bar. The frame ends one row before it: nothing of bar t is in
+-- beta(t). Key: symbol, timeframe, beta_window, ts.
 with
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
 

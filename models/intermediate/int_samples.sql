@@ -1,5 +1,5 @@
--- One row per symbol and timeframe: the sample that every strategy is scored on. It starts
--- at the first bar at which all of them have a ratio. Key: symbol, timeframe.
+-- One row per symbol and timeframe: the sample that every strategy is scored on. It
+-- starts at the first bar at which all of them have a ratio. Key: symbol, timeframe.
 -- start_ts is NULL, and no bar is evaluated, where some strategy never gets a ratio.
 with
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
@@ -33,7 +33,8 @@ select
     max(case when merged_bars.ts >= starts.start_ts then merged_bars.ts end) as end_ts,
     count(*) as merged_bars,
     count(case when merged_bars.ts >= starts.start_ts then 1 end) as evaluated_bars,
-    count(*) - count(case when merged_bars.ts >= starts.start_ts then 1 end) as warmup_bars,
+    count(*) - count(case when merged_bars.ts >= starts.start_ts then 1 end)
+        as warmup_bars,
     count(case when merged_bars.is_gap then 1 end) as gap_bars,
     max(static_estimates.correlation) as correlation,
     max(static_estimates.beta) as beta_static,

@@ -1,6 +1,6 @@
 -- One row per symbol and timeframe: slope and correlation over all usable rows.
--- In-sample by definition, warm-up included: what the static strategy uses, looking ahead.
--- Key: symbol, timeframe.
+-- In-sample by definition, warm-up included: what the static strategy uses, looking
+-- ahead. Key: symbol, timeframe.
 select
     symbol,
     timeframe,

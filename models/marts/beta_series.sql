@@ -1,5 +1,5 @@
--- One row per symbol, timeframe, strategy and merged bar with a return: what was estimated
--- from the rows before the bar, and the hedge ratio that follows from it.
+-- One row per symbol, timeframe, strategy and merged bar with a return: what was
+-- estimated from the rows before the bar, and the hedge ratio that follows from it.
 select
     symbol,
     timeframe,

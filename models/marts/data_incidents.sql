@@ -1,6 +1,7 @@
--- One row per symbol, source, kind and start: what is wrong with the market data, or with
--- what follows from it. Consecutive bars are one incident; [ts, ts_end) is its time.
--- Severity `error` means that figures would be wrong: a test fails the build on it.
+-- One row per symbol, source, kind and start: what is wrong with the market data, or
+-- with what follows from it. Consecutive bars are one incident; [ts, ts_end) is its
+-- time. Severity `error` means that figures would be wrong: a test fails the build on
+-- it.
 with
 raw_bars as (select * from {{ ref('int_raw_bars') }}),
 raw_steps as (select * from {{ ref('int_raw_steps') }}),
@@ -31,7 +32,8 @@ flagged_bars as (
     select
         symbol,
         leg as source,
-        case when is_conflicting then 'conflicting_bars' else 'duplicate_bars' end as kind,
+        case when is_conflicting then 'conflicting_bars' else 'duplicate_bars' end
+            as kind,
         case when is_conflicting then 'warn' else 'info' end as severity,
         ts,
         end_ts,
@@ -113,11 +115,12 @@ runs as (
         severity,
         case kind
             when 'conflicting_bars'
-                then ' rows with the time of another row but other values: the last row of'
-                || ' the last file was kept'
+                then ' rows with the time of another row but other values: the last row'
+                || ' of the last file was kept'
             when 'duplicate_bars' then ' exact copies of other rows were dropped'
             when 'flat_bars'
-                then ' raw bars with zero volume and no movement: the exchange may have halted'
+                then ' raw bars with zero volume and no movement: the exchange may have'
+                || ' halted'
             when 'unaligned_bars'
                 then ' raw bars off the grid of their step were left out'
             when 'missing_print'
@@ -149,15 +152,16 @@ conflicting_prints as (
     select
         symbol,
         'funding' as source,
-        case when is_conflicting then 'conflicting_prints' else 'duplicate_prints' end as kind,
+        case when is_conflicting then 'conflicting_prints' else 'duplicate_prints' end
+            as kind,
         ts,
         ts as ts_end,
         copies - 1 as affected,
         case when is_conflicting then 'warn' else 'info' end as severity,
         case
             when is_conflicting
-                then ' prints with the time of another but another rate: the last row of the'
-                || ' last file was kept'
+                then ' prints with the time of another but another rate: the last row of'
+                || ' the last file was kept'
             else ' exact copies of a print were dropped'
         end as detail
     from prints
@@ -192,7 +196,9 @@ unusable_rows as (
             else ' rows have a price that is null, not finite or not positive, or no time'
         end
         || ': mend or drop them, the first is row '
-        || cast({{ first_by('source_row', row_of('source_file', 'source_row')) }} as varchar)
+        || cast(
+            {{ first_by('source_row', row_of('source_file', 'source_row')) }} as varchar
+        )
         || ' of ' || min(source_file) as detail
     from unusable_inputs
     group by symbol, leg
@@ -250,7 +256,8 @@ absent_legs as (
         max(last_ts) as ts_end,
         sum(usable_rows) as affected,
         'warn' as severity,
-        ' rows of a symbol that another input does not have: it is not evaluated' as detail
+        ' rows of a symbol that another input does not have: it is not evaluated'
+            as detail
     from input_files
     where first_ts is not null
     group by symbol
@@ -266,7 +273,8 @@ proxies as (
         max(end_ts) as ts_end,
         count(*) as affected,
         'warn' as severity,
-        ' bars have no perp: spot stands in for it, so that risk cannot be measured' as detail
+        ' bars have no perp: spot stands in for it, so that risk cannot be measured'
+            as detail
     from merged_bars
     where not is_next_bar and {{ 'true' if perp_is_proxy() else 'false' }}
     group by symbol

@@ -1,6 +1,6 @@
 -- One row per symbol, timeframe and strategy: its figures over the evaluated bars.
--- total_return and max_drawdown weigh each bar by its own notional; pnl_* is the money for
--- the coins held, as a fraction of their value before the first evaluated bar.
+-- total_return and max_drawdown weigh each bar by its own notional; pnl_* is the money
+-- for the coins held, as a fraction of their value before the first evaluated bar.
 with
 returns as (select * from {{ ref('returns_decomposed') }}),
 merged_bars as (select * from {{ ref('int_merged_bars') }}),

@@ -1,7 +1,7 @@
--- One row per symbol, timeframe and order of the selected strategy: what a desk would have
--- sent at each decision, what it knew then, and what the bar brought. Nothing is sent.
--- The last row is the order for the bar that has not happened yet: its outcome is NULL, and
--- data_age_hours says how old the last close was when this was built.
+-- One row per symbol, timeframe and order of the selected strategy: what a desk would
+-- have sent at each decision, what it knew then, and what the bar brought. Nothing is
+-- sent. The last row is the order for the bar that has not happened yet: its outcome is
+-- NULL, and data_age_hours says how old the last close was when this was built.
 with
 strategies as (select * from {{ ref('int_strategies') }}),
 hedge_ratios as (select * from {{ ref('int_hedge_ratios') }}),

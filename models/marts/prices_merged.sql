@@ -1,5 +1,5 @@
--- One row per symbol, timeframe and bar that both legs have.
--- A return over a gap is real money, so it stays here; estimates leave it out through is_gap.
+-- One row per symbol, timeframe and bar that both legs have. A return over a gap is real
+-- money, so it stays here; estimates leave it out through is_gap.
 select
     symbol,
     timeframe,

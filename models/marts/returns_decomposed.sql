@@ -1,6 +1,6 @@
 -- One row per symbol, timeframe, strategy and evaluated bar: the hedged return and its
--- parts, as fractions of the spot notional at the bar's start.
--- A trade is what moves the ratio from where both prices let it drift, not only a new beta.
+-- parts, as fractions of the spot notional at the bar's start. A trade is what moves the
+-- ratio from where both prices let it drift, not only a new beta.
 with
 ratios as (
     select

@@ -1,5 +1,6 @@
--- One row per symbol, timeframe, strategy and component of var(r_net): the variance of each
--- part of the return, and twice each covariance. They add up to the hedged variance.
+-- One row per symbol, timeframe, strategy and component of var(r_net): the variance of
+-- each part of the return, and twice each covariance. They add up to the hedged
+-- variance.
 {% set parts = return_parts() %}
 
 with

@@ -1,5 +1,5 @@
--- One row per symbol, timeframe, strategy and evaluated bar: volatility of the net return
--- over the last 7 days of bars, this one included. Key: as returns_decomposed.
+-- One row per symbol, timeframe, strategy and evaluated bar: volatility of the net
+-- return over the last 7 days of bars, this one included. Key: as returns_decomposed.
 {% set week_ms = 7 * 24 * 3600 * 1000 %}
 {% set frame_rows = week_ms // (timeframe_ms() | int) %}
 

@@ -1,4 +1,5 @@
--- A drawdown is never positive, never a total loss, and never deeper than the whole fall.
+-- A drawdown is never positive, never a total loss, and never deeper than the whole
+-- fall.
 select
     symbol,
     timeframe,

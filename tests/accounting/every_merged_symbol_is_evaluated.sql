@@ -1,5 +1,5 @@
--- A symbol without an evaluated bar would vanish from every result without a word: it has
--- fewer bars than a window, or too many gaps. No symbol at all is a failure as well.
+-- A symbol without an evaluated bar would vanish from every result without a word: it
+-- has fewer bars than a window, or too many gaps. No symbol at all is a failure as well.
 select
     symbol,
     timeframe,

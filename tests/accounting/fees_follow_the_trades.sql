@@ -1,5 +1,5 @@
--- Fees are never income; the money of a trade is what leaves the position at its new ratio,
--- counted here in coins: perp coins per spot coin before and after.
+-- Fees are never income; the money of a trade is what leaves the position at its new
+-- ratio, counted here in coins: perp coins per spot coin before and after.
 with
 positions as (
     select

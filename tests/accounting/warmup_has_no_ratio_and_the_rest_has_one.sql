@@ -1,4 +1,5 @@
--- A warm-up bar must not look like a bar without a hedge, nor a later bar like a warm-up.
+-- A warm-up bar must not look like a bar without a hedge, nor a later bar like a
+-- warm-up.
 select
     symbol,
     timeframe,

@@ -1,4 +1,5 @@
--- Bars of two sizes in one leg cannot be resampled together: narrow the glob to one size.
+-- Bars of two sizes in one leg cannot be resampled together: narrow the glob to one
+-- size.
 select
     leg,
     symbol,
