@@ -13,7 +13,6 @@ import hashlib
 import itertools
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -26,7 +25,8 @@ from typing import Any
 import duckdb
 
 from scripts import plots
-from scripts.project import DATABASE, ROOT, InputError, sql_text
+from scripts.database import open_build, samples_in
+from scripts.project import DATABASE, ROOT, InputError, safe_name, sql_text
 
 SCHEMA_VERSION = 1
 
@@ -53,13 +53,17 @@ def export(
     out holds the folders of one symbol; with several, each gets a folder of its own in it.
     Without out they go to runs/<SYMBOL>/hedge_mvp. arguments are kept in metadata.json.
 
-    Raises InputError where the database is missing or has no such symbol.
+    Raises InputError where the database is missing, did not pass, or has no such symbol.
     """
-    if not database.exists():
-        raise InputError(f"{database} does not exist: build it with dbt build or scripts.run.")
     written: list[tuple[Path, Path]] = []
-    with duckdb.connect(str(database), read_only=True) as connection:
-        samples = samples_in(connection, database, symbols)
+    with open_build(database) as connection:
+        known = samples_in(connection)
+        samples = [sample for sample in known if not symbols or sample[0] in symbols]
+        if not samples:
+            raise InputError(
+                f"{database} has no figures for {' '.join(symbols or ['any symbol'])}: it has"
+                f" {' '.join(sorted({symbol for symbol, _ in known})) or 'none'}."
+            )
         has_one_symbol = len({symbol for symbol, _ in samples}) == 1
         try:
             for symbol, timeframe in samples:
@@ -76,31 +80,6 @@ def export(
         finally:
             for temporary, _ in written:
                 shutil.rmtree(temporary, ignore_errors=True)
-
-
-def samples_in(
-    connection: duckdb.DuckDBPyConnection, database: Path, symbols: list[str] | None
-) -> list[tuple[str, str]]:
-    """Return the symbols and timeframes that have figures, narrowed to some symbols."""
-    try:
-        (has_passed,) = connection.execute("select has_passed from int_build").fetchone()
-        samples = connection.execute(
-            "select distinct symbol, timeframe from hedge_metrics order by all"
-        ).fetchall()
-    except duckdb.CatalogException as error:
-        raise InputError(f"{database} has no figures: build it with dbt build.") from error
-    if not has_passed:
-        raise InputError(
-            f"{database}: its last build did not end, or did not pass: run the whole of dbt build"
-            " again."
-        )
-    found = [sample for sample in samples if not symbols or sample[0] in symbols]
-    if not found:
-        known = " ".join(sorted({symbol for symbol, _ in samples})) or "none"
-        raise InputError(
-            f"{database} has no figures for {' '.join(symbols or ['any symbol'])}: it has {known}."
-        )
-    return found
 
 
 def write_folder(
@@ -300,11 +279,6 @@ def put_in_place(temporary: Path, parent: Path) -> Path:
     link.symlink_to(folder.name, target_is_directory=True)
     link.replace(parent / "latest")
     return folder
-
-
-def safe_name(symbol: str) -> str:
-    """Return a symbol as a folder's name."""
-    return re.sub(r"[^A-Za-z0-9-]", "_", symbol)
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -34,6 +35,7 @@ class InputFile:
     input_rows: int
     usable_rows: int
     rows_without_time: int
+    rows_on_grid: int
     first_ts: datetime | None
     last_ts: datetime | None
     smallest_bar_size_ms: int | None
@@ -66,6 +68,9 @@ def check(dbt_vars: dict[str, Any]) -> dict[str, Any]:
         dbt_vars = dbt_vars | {"symbol": named.pop()}
         if any(file.symbol == "UNKNOWN" for file in files):
             return check(dbt_vars)
+    for symbol in filter(None, dbt_vars["symbol"].split(",")):
+        if symbol.strip() not in {file.symbol for file in files}:
+            raise InputError(f"--symbol: {symbol} is in no input: check its spelling.")
     timeframe_ms = int(macros.timeframe_ms())
     for leg in legs:
         check_rows([file for file in files if file.leg == leg], timeframe_ms)
@@ -119,8 +124,9 @@ def file_pattern(leg: str, path: str, base: Path) -> str:
 
     Braces are written as [{], since dbt would render {{ and {% in a var.
     """
-    absolute = base / Path(path).expanduser()
-    is_relative = absolute != Path(path).expanduser()
+    path = os.path.expanduser(path)  # a home that does not exist is a name like any other
+    absolute = base / path
+    is_relative = not os.path.isabs(path)
     if absolute.is_dir():
         raise InputError(
             f"--{leg}: {path} is a folder: give a parquet file, or a glob such as"
@@ -195,7 +201,7 @@ def check_rows(files: list[InputFile], timeframe_ms: int) -> None:
         if file.rows_without_time:
             raise InputError(
                 f"{file.source_file}: {file.rows_without_time} of {file.input_rows} rows have no"
-                " time that can be read: mend or drop them."
+                " time that can be read, of the years 2009 to 2099: mend or drop them."
             )
     for symbol in {file.symbol for file in files}:
         of_symbol = [file for file in files if file.symbol == symbol]
@@ -210,6 +216,11 @@ def check_rows(files: list[InputFile], timeframe_ms: int) -> None:
             continue
         if of_symbol[0].raw_step_ms is None:
             raise InputError(f"{path} has a single bar of {symbol}: give a longer history.")
+        if not any(file.rows_on_grid for file in of_symbol):
+            raise InputError(
+                f"{path}: no time of {symbol} is a multiple of {minutes(of_symbol[0].raw_step_ms)}"
+                " after 00:00 UTC: give the bars' open times."
+            )
         sizes = {
             size: file.source_file
             for file in of_symbol
@@ -245,35 +256,56 @@ def check_common_span(
             f"no symbol is in every input ({found}): give files of one pair, or name it with"
             " --symbol where no column or file name does."
         )
-    for symbol in sorted(set.union(*symbols.values()) - shared):
-        present = " and ".join(leg for leg in legs if symbol in symbols[leg])
-        print(f"{symbol} is not evaluated: it is only in {present}", file=sys.stderr)
+    left_out = {
+        symbol: f"it is only in {' and '.join(leg for leg in legs if symbol in symbols[leg])}"
+        for symbol in set.union(*symbols.values()) - shared
+    }
+    refusals = {}
     for symbol in sorted(shared):
         spans = {leg: span(files, leg, symbol, longest_accrual) for leg in legs}
-        start, end = (
-            max(first for first, _ in spans.values()),
-            min(last for _, last in spans.values()),
+        try:
+            check_span(files, spans, symbol, timeframe_ms, longest_window)
+        except InputError as refusal:
+            refusals[symbol] = str(refusal)
+    if refusals.keys() == shared:
+        raise InputError(next(iter(refusals.values())))
+    for symbol, reason in sorted((left_out | refusals).items()):
+        print(f"{symbol} is not evaluated: {reason}", file=sys.stderr)
+
+
+def check_span(
+    files: list[InputFile],
+    spans: dict[str, tuple[datetime, datetime]],
+    symbol: str,
+    timeframe_ms: int,
+    longest_window: int,
+) -> None:
+    """Refuse a symbol whose legs share no time, or fewer bars than the longest window."""
+    start, end = (
+        max(first for first, _ in spans.values()),
+        min(last for _, last in spans.values()),
+    )
+    if start >= end:
+        found = "; ".join(
+            f"{leg}: {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}"
+            for leg, (first, last) in spans.items()
         )
-        if start >= end:
-            found = "; ".join(
-                f"{leg}: {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}"
-                for leg, (first, last) in spans.items()
-            )
-            raise InputError(
-                f"the inputs of {symbol} share no time ({found}): give files of one span."
-            )
-        bars = [spans[leg] for leg in legs if leg != "funding"]
-        common = min(last for _, last in bars) - max(first for first, _ in bars)
-        most_bars = common // timedelta(milliseconds=timeframe_ms)
-        # a return needs a bar before it, and one bar after the window is to be evaluated
-        if most_bars < longest_window + 2:
-            paths = {file.source_file for file in files if file.symbol == symbol}
-            raise InputError(
-                f"{min(paths)}: {symbol} has at most {most_bars} bars of"
-                f" {minutes(timeframe_ms)} in both legs, and a window of {longest_window} rows"
-                f" needs {longest_window + 2}: give more data, or a smaller --beta_window and"
-                " --vol_window."
-            )
+        raise InputError(
+            f"the inputs of {symbol} share no time ({found}): give files of one span."
+        )
+    bars = {leg: times for leg, times in spans.items() if leg != "funding"}
+    common = min(last for _, last in bars.values()) - max(first for first, _ in bars.values())
+    most_bars = common // timedelta(milliseconds=timeframe_ms)
+    # a return needs a bar before it, and one bar after the window is to be evaluated
+    if most_bars < longest_window + 2:
+        shortest = min(bars, key=lambda leg: bars[leg][1] - bars[leg][0])
+        path = min(f.source_file for f in files if (f.leg, f.symbol) == (shortest, symbol))
+        raise InputError(
+            f"{path}: {symbol} has at most {most_bars} bars of {minutes(timeframe_ms)} in both"
+            f" legs, and a window of {longest_window} rows needs {longest_window + 2}: give more"
+            " data, or a smaller --beta_window and --vol_window (a row of hedge_strategies.csv"
+            " may have its own)."
+        )
 
 
 def span(

@@ -24,7 +24,8 @@ from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.ticker import FuncFormatter  # noqa: E402
 
-from scripts.project import DATABASE  # noqa: E402
+from scripts.database import open_build, samples_in  # noqa: E402
+from scripts.project import DATABASE, InputError, safe_name  # noqa: E402
 
 # Okabe and Ito's palette, told apart with any colour vision
 # (strategies that run together lie on each other: the earlier ones are drawn wider)
@@ -297,18 +298,16 @@ def main() -> int:
     parser.add_argument("--database", type=Path, default=DATABASE, metavar="FILE")
     parser.add_argument("--out", type=Path, default=Path("plots"), metavar="DIR")
     arguments = parser.parse_args()
-    if not arguments.database.exists():
-        print(f"error: {arguments.database} does not exist: build it first", file=sys.stderr)
+    try:
+        with open_build(arguments.database) as connection:
+            for symbol, timeframe in samples_in(connection):
+                folder = arguments.out / f"{safe_name(symbol)}_{timeframe}"
+                folder.mkdir(parents=True, exist_ok=True)
+                for path in draw(connection, symbol, timeframe, folder):
+                    print(path)
+    except (InputError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
         return 2
-    with duckdb.connect(str(arguments.database), read_only=True) as connection:
-        samples = connection.execute(
-            "select distinct symbol, timeframe from hedge_metrics order by all"
-        ).fetchall()
-        for symbol, timeframe in samples:
-            folder = arguments.out / f"{symbol}_{timeframe}"
-            folder.mkdir(parents=True, exist_ok=True)
-            for path in draw(connection, symbol, timeframe, folder):
-                print(path)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,3 +24,8 @@ def default_vars() -> dict[str, Any]:
 def sql_text(value: str) -> str:
     """Return a text as an SQL literal."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def safe_name(symbol: str) -> str:
+    """Return a symbol as a folder's name."""
+    return re.sub(r"[^A-Za-z0-9-]", "_", symbol)

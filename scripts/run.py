@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -254,7 +255,7 @@ def run(argv: list[str]) -> list[Path]:
     """
     arguments = parse_arguments(argv)
     dbt_vars = inputs.check(vars_from(arguments))
-    out = Path(arguments.out).expanduser().absolute() if arguments.out else None
+    out = Path(os.path.expanduser(arguments.out)).absolute() if arguments.out else None
     failed = DATABASE.with_name("hedge.failed.duckdb")
     with writable_folder(out or ROOT / "runs"), build_workspace() as workspace:
         try:
@@ -282,6 +283,9 @@ def main() -> int:
     except BuildError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("stopped; nothing was written", file=sys.stderr)
+        return 130
     except (OSError, duckdb.IOException) as error:
         print(f"error: could not write the results ({one_line(str(error))})", file=sys.stderr)
         return 2

@@ -120,6 +120,14 @@ BAD_FRAMES: dict[str, tuple[str, Callable[[], pd.DataFrame], list[str]]] = {
         "perp", lambda: bars(periods=100), ["at most 100 bars", "needs 722", "--beta_window"],
     ),
     "one row": ("spot", lambda: bars(periods=1), ["has a single bar of BTCUSDT"]),
+    "times that are no bar opens": (
+        "spot", lambda: change(bars(), timestamp=bars()["timestamp"] + pd.Timedelta("59min")),
+        ["no time of BTCUSDT is a multiple of 60m", "open times"],
+    ),
+    "a time of 1970": (
+        "spot", lambda: change(bars(), timestamp=[pd.Timestamp(0), *bars()["timestamp"].dt.tz_localize(None)[1:]]),
+        ["1 of 1000 rows have no time", "2009 to 2099"],
+    ),
     "another symbol": (
         "perp", lambda: change(bars(), symbol="ETHUSDT"),
         ["no symbol is in every input", "perp: ETHUSDT", "spot: BTCUSDT"],
@@ -134,7 +142,7 @@ def test_bad_columns_and_rows(good: dict[str, Path], name: str) -> None:
     message = refusal(good)
     for word in words:
         assert word in message
-    if "share" not in message and "no symbol is in" not in message and "at most" not in message:
+    if "share" not in message and "no symbol is in" not in message:
         assert good[leg].name in message
     assert "\n" not in message
 
@@ -205,7 +213,7 @@ def test_seed_with_a_broken_row(
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copytree(ROOT / name, tmp_path / name)
     with (tmp_path / "data" / "seeds" / "hedge_strategies.csv").open("a") as seed:
-        seed.write("half,rolling,false,20.5,,\n")
+        seed.write("half,rolling,maybe,20,,\n")
     monkeypatch.setattr("scripts.inputs.ROOT", tmp_path)
     message = refusal(good)
     assert "hedge_strategies.csv cannot be read" in message
@@ -225,6 +233,7 @@ def test_seed_with_a_broken_row(
         (["--vol_window", "1"], "vol_window is 1"),
         (["--vol_target", "0"], "vol_target is 0"),
         (["--symbol", "DOGEUSDT"], "holds no row of DOGEUSDT"),
+        (["--symbol", "BTCUSDT", "ETHUSTD"], "--symbol: ETHUSTD is in no input"),
     ],
 )
 def test_bad_parameters(good: dict[str, Path], arguments: list[str], words: str) -> None:

@@ -22,7 +22,7 @@ FAULTS = {
     "no_incident_is_an_error": "update data_incidents set severity = 'error'",
     "selected_strategy_is_in_the_seed": "update int_strategies set is_selected = false",
     "strategy_parameters_make_sense": "update int_strategies set vol_target = 0",
-    "every_merged_symbol_is_evaluated": "update int_samples set evaluated_bars = 0",
+    "some_symbol_is_evaluated": "update int_samples set evaluated_bars = 0",
     "net_return_is_the_sum_of_its_parts":
         "update returns_decomposed set r_fees = r_fees - 1e-11 where ts = '2025-05-01'",
     "hedge_and_funding_follow_the_ratio":

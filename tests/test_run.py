@@ -87,7 +87,7 @@ def test_a_perp_that_never_moves_has_no_slope(project: Project, tmp_path: Path) 
     flags = write_legs(tmp_path, {"spot": spot, "perp": np.full(len(spot), 100.0)})
     done = project.run(*flags, *SMALL, "--out", tmp_path / "out")
     assert done.returncode == 1
-    assert "every_merged_symbol_is_evaluated" in done.stderr
+    assert "some_symbol_is_evaluated" in done.stderr
 
 
 def test_a_single_evaluated_bar_has_undefined_figures(project: Project, tmp_path: Path) -> None:
@@ -193,14 +193,15 @@ def test_a_build_that_failed_is_not_exported(
 ) -> None:
     """Models upstream of a failed test are new, those downstream old: nobody may read the mix."""
     project, _ = sample_project
-    for arguments in (("build", "--vars", "{vol_target: 0.0000001}"), ("run", "-s", "int_bars")):
-        project.run_folders("--out", tmp_path / "good")
-        done = project.dbt(*arguments)
-        assert (done.returncode == 0) == (arguments[0] == "run")
+    for arguments, exit_code in (
+        (("run", "-s", "int_bars"), 0), (("build", "--vars", "{strategy: magic}"), 1)
+    ):
+        assert project.dbt(*arguments).returncode == exit_code
         exported = project.run("--out", tmp_path / "bad", module="scripts.export")
         assert exported.returncode == 2
         assert "did not pass: run the whole of dbt build again" in exported.stderr
         assert not (tmp_path / "bad").exists()
+    project.run_folders("--out", tmp_path / "good")
 
 
 def test_two_runs_in_one_second_do_not_collide(

@@ -69,14 +69,15 @@
 
     select
         symbol,
-        ts,
+        {{ plausible_time('ts') }} as ts,
         open,
         high,
         low,
         close,
         volume,
-        ts is not null and {{ is_price('close') }} and are_other_prices_usable
-            as is_usable,
+        {{ plausible_time('ts') }} is not null
+        and {{ is_price('close') }}
+        and are_other_prices_usable as is_usable,
         source_file,
         source_row
     from input_rows
@@ -109,9 +110,10 @@
 
     select
         symbol,
-        date_trunc('second', {{ add_ms('ts', 500) }}) as ts,
+        date_trunc('second', {{ add_ms(plausible_time('ts'), 500) }}) as ts,
         funding_rate,
-        ts is not null and {{ is_finite('funding_rate') }} as is_usable,
+        {{ plausible_time('ts') }} is not null
+        and {{ is_finite('funding_rate') }} as is_usable,
         source_file,
         source_row
     from input_rows
@@ -193,9 +195,12 @@
             count(*) as input_rows,
             count(case when is_usable then 1 end) as usable_rows,
             count(case when ts is null then 1 end) as rows_without_time,
+            count(case when is_usable and {{ is_on_grid('ts', 'raw_step_ms') }} then 1 end)
+                as rows_on_grid,
             min(case when is_usable then ts end) as first_ts,
             max(case when is_usable then ts end) as last_ts
         from leg_rows
+        left join legs using (leg, symbol)
         group by leg, symbol, source_file
     )
 
@@ -206,6 +211,7 @@
         input_rows,
         usable_rows,
         rows_without_time,
+        rows_on_grid,
         first_ts,
         last_ts,
         smallest_bar_size_ms,
@@ -250,6 +256,17 @@
 {%- endmacro %}
 
 
+{#-
+    A time, or NULL where it cannot be one of a crypto market: before the first bitcoin, or
+    beyond this century. Such a time was read in a wrong unit, or stands for a missing one.
+-#}
+{% macro plausible_time(ts) -%}
+    case
+        when {{ ts }} between timestamp '2009-01-03' and timestamp '2099-12-31' then {{ ts }}
+    end
+{%- endmacro %}
+
+
 {#- A column that holds a time, as a naive UTC timestamp. -#}
 {% macro time_expression(layout, candidates) -%}
     {%- set column = fromjson(input_column(layout, candidates)) -%}
@@ -276,14 +293,11 @@
             a cast from text to timestamp would drop the offset: read it as zoned, naive
             as UTC
         -#}
-        nullif(
-            coalesce(
-                {{ utc_from_epoch('try_cast(' ~ value ~ ' as hugeint)') }},
-                try_cast({{ value }} || ' UTC' as timestamptz) at time zone 'UTC',
-                try_cast({{ value }} || ' 00:00 UTC' as timestamptz) at time zone 'UTC',
-                try_cast({{ value }} as timestamptz) at time zone 'UTC'
-            ),
-            timestamp 'infinity'
+        coalesce(
+            {{ utc_from_epoch('try_cast(' ~ value ~ ' as hugeint)') }},
+            try_cast({{ value }} || ' UTC' as timestamptz) at time zone 'UTC',
+            try_cast({{ value }} || ' 00:00 UTC' as timestamptz) at time zone 'UTC',
+            try_cast({{ value }} as timestamptz) at time zone 'UTC'
         )
     {%- else -%}
         {{- exceptions.raise_compiler_error(

@@ -76,5 +76,5 @@
 
 {#- Whether a time is a whole number of steps after 00:00 UTC. -#}
 {% macro is_on_grid(ts, step_ms) -%}
-    (epoch_ms({{ ts }}) % {{ step_ms }} = 0)
+    (epoch_us({{ ts }}) % ({{ step_ms }} * 1000) = 0)
 {%- endmacro %}

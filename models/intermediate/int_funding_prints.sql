@@ -62,8 +62,7 @@ select
     accrual_ms,
     copies,
     is_conflicting,
-    coalesce(sum(funding_rate) over earlier, 0) as accrued_before,
-    coalesce(sum(accrual_ms) over earlier, 0) as covered_ms_before
+    coalesce(sum(funding_rate) over earlier, 0) as accrued_before
 from lengthened
 window earlier as (
     partition by symbol

@@ -45,7 +45,7 @@ timeline as (
     select * from next_bars
 ),
 
--- what has accrued, and how much time prints have covered, by the end of each bar
+-- what has accrued by the end of each bar
 accrued as (
     select
         timeline.*,
@@ -59,15 +59,7 @@ accrued as (
                     1.0 * {{ ms_between('prints.ts', 'timeline.end_ts') }}
                     / prints.accrual_ms
                 )
-        end as accrued_funding,
-        case
-            when prints.ts is null then 0
-            else
-                prints.covered_ms_before
-                + least(
-                    {{ ms_between('prints.ts', 'timeline.end_ts') }}, prints.accrual_ms
-                )
-        end as covered_ms
+        end as accrued_funding
     from timeline
     {{ asof_left_join(
         'prints', 'prints', key='timeline.symbol', ts='timeline.end_ts', as_of='ts'
@@ -82,7 +74,6 @@ measured as (
         lag(close_perp) over by_time as previous_close_perp,
         accrued_funding - lag(accrued_funding) over by_time as newly_accrued,
         {{ ms_between('lag(end_ts) over by_time', 'end_ts') }} as elapsed_ms,
-        covered_ms - lag(covered_ms) over by_time as newly_covered_ms,
         row_number() over by_time as row_index
     from accrued
     window by_time as (partition by symbol, timeframe order by ts)
@@ -116,7 +107,6 @@ select
     case when bars_elapsed = 1 then r_spot end as usable_r_spot,
     case when bars_elapsed = 1 then r_fut end as usable_r_fut,
     case when not is_next_bar then newly_accrued end as funding_rate,
-    case when not is_next_bar then elapsed_ms - newly_covered_ms end as uncovered_ms,
     bars_elapsed,
     bars_elapsed > 1 as is_gap
 from returned

@@ -8,6 +8,7 @@ raw_steps as (select * from {{ ref('int_raw_steps') }}),
 prints as (select * from {{ ref('int_funding_prints') }}),
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
 hedge_ratios as (select * from {{ ref('int_hedge_ratios') }}),
+evaluations as (select * from {{ ref('int_samples') }}),
 input_files as (select * from {{ ref('int_input_files') }}),
 spot_rows as (select * from {{ ref('stg_spot_bars') }}),
 perp_rows as (select * from {{ ref('stg_perp_bars') }}),
@@ -18,8 +19,11 @@ stepped_bars as (
         raw_bars.*,
         raw_steps.raw_step_ms,
         {{ add_ms('raw_bars.ts', 'coalesce(raw_steps.raw_step_ms, 0)') }} as end_ts,
-        row_number() over (
-            partition by raw_bars.leg, raw_bars.symbol order by raw_bars.ts
+        -- a place in time: bars on both sides of a hole are not consecutive
+        cast(
+            floor(
+                1.0 * {{ ms_between(epoch_start(), 'raw_bars.ts') }} / raw_steps.raw_step_ms
+            ) as bigint
         ) as row_index
     from raw_bars
     inner join raw_steps
@@ -67,18 +71,6 @@ flagged_bars as (
     where not {{ is_on_grid('ts', 'raw_step_ms') }}
     union all
     select
-        symbol,
-        'funding',
-        'missing_print',
-        'warn',
-        ts,
-        end_ts,
-        row_index,
-        1
-    from merged_bars
-    where uncovered_ms > 0
-    union all
-    select
         hedge_ratios.symbol,
         hedge_ratios.strategy,
         'beta_undefined',
@@ -123,8 +115,6 @@ runs as (
                 || ' halted'
             when 'unaligned_bars'
                 then ' raw bars off the grid of their step were left out'
-            when 'missing_print'
-                then ' bars with time that no funding print covers: it accrued 0'
             when 'beta_undefined'
                 then ' bars whose ratio was undefined: the last ratio was held'
         end as detail
@@ -139,13 +129,69 @@ missing_bars as (
         'missing_bars' as kind,
         {{ add_ms('previous_ts', 'raw_step_ms') }} as ts,
         ts as ts_end,
-        cast(
-            {{ ms_between('previous_ts', 'ts') }} / raw_step_ms as bigint
-        ) - 1 as affected,
+        cast(round(1.0 * {{ ms_between('previous_ts', 'ts') }} / raw_step_ms) as bigint)
+            - 1
+            as affected,
         'warn' as severity,
         ' raw bars are not there: a halt, or a hole in the file' as detail
     from stepped_bars
-    where {{ ms_between('previous_ts', 'ts') }} > raw_step_ms
+    -- a bar that is a little late is no hole
+    where {{ ms_between('previous_ts', 'ts') }} >= 1.5 * raw_step_ms
+),
+
+merged_spans as (
+    select
+        symbol,
+        timeframe,
+        {{ ms_of_timeframe('timeframe') }} as timeframe_ms,
+        min(end_ts) as start_ts,
+        max(end_ts) as end_ts
+    from merged_bars
+    where not is_next_bar
+    group by symbol, timeframe
+),
+
+-- from the end of each print's accrual to the next print, and before the first one
+uncovered as (
+    select
+        symbol,
+        {{ add_ms('ts', 'accrual_ms') }} as ts,
+        lead(ts) over (partition by symbol order by ts) as ts_end
+    from prints
+    union all
+    select
+        symbol,
+        {{ epoch_start() }} as ts,
+        min(ts) as ts_end
+    from prints
+    group by symbol
+),
+
+uncovered_in_sample as (
+    select
+        merged_spans.symbol,
+        merged_spans.timeframe_ms,
+        greatest(uncovered.ts, merged_spans.start_ts) as ts,
+        least(coalesce(uncovered.ts_end, merged_spans.end_ts), merged_spans.end_ts) as ts_end
+    from merged_spans
+    inner join uncovered
+        on merged_spans.symbol = uncovered.symbol
+        and uncovered.ts < merged_spans.end_ts
+        and coalesce(uncovered.ts_end, merged_spans.end_ts) > merged_spans.start_ts
+),
+
+missing_prints as (
+    select
+        symbol,
+        'funding' as source,
+        'missing_print' as kind,
+        ts,
+        ts_end,
+        cast(ceil(1.0 * {{ ms_between('ts', 'ts_end') }} / timeframe_ms) as bigint) as affected,
+        'warn' as severity,
+        ' bars of time that no funding print covers: it accrued 0' as detail
+    from uncovered_in_sample
+    where ts < ts_end
 ),
 
 conflicting_prints as (
@@ -209,14 +255,29 @@ leg_spans as (
     select
         symbol,
         leg,
-        first_ts,
-        {{ add_ms('last_ts', 'coalesce(raw_step_ms, 0)') }} as last_end_ts,
+        raw_step_ms,
         max(first_ts) over by_symbol as common_start_ts,
         min({{ add_ms('last_ts', 'coalesce(raw_step_ms, 0)') }}) over by_symbol
-            as common_end_ts,
-        raw_step_ms
+            as common_end_ts
     from raw_steps
     window by_symbol as (partition by symbol)
+),
+
+bars_outside as (
+    select
+        raw_bars.symbol,
+        raw_bars.leg,
+        raw_bars.ts,
+        leg_spans.raw_step_ms,
+        raw_bars.ts < leg_spans.common_start_ts as is_before
+    from raw_bars
+    inner join leg_spans
+        on raw_bars.symbol = leg_spans.symbol
+        and raw_bars.leg = leg_spans.leg
+        and (
+            raw_bars.ts < leg_spans.common_start_ts
+            or raw_bars.ts >= leg_spans.common_end_ts
+        )
 ),
 
 spans as (
@@ -224,27 +285,32 @@ spans as (
         symbol,
         leg as source,
         'span_differs' as kind,
-        first_ts as ts,
-        common_start_ts as ts_end,
-        cast(
-            {{ ms_between('first_ts', 'common_start_ts') }} / raw_step_ms as bigint
-        ) as affected,
+        min(ts) as ts,
+        {{ add_ms('max(ts)', 'max(coalesce(raw_step_ms, 0))') }} as ts_end,
+        count(*) as affected,
         'info' as severity,
-        ' raw bars lie before the other leg begins: they are not in the sample' as detail
-    from leg_spans
-    where first_ts < common_start_ts
-    union all
+        case
+            when is_before
+                then ' raw bars lie before the other leg begins: they are not in the sample'
+            else ' raw bars lie after the other leg ends: they are not in the sample'
+        end as detail
+    from bars_outside
+    group by symbol, leg, is_before
+),
+
+not_evaluated as (
     select
         symbol,
-        leg,
-        'span_differs',
-        common_end_ts,
-        last_end_ts,
-        cast({{ ms_between('common_end_ts', 'last_end_ts') }} / raw_step_ms as bigint),
-        'info',
-        ' raw bars lie after the other leg ends: they are not in the sample'
-    from leg_spans
-    where last_end_ts > common_end_ts
+        timeframe as source,
+        'not_evaluated' as kind,
+        merged_spans.start_ts as ts,
+        merged_spans.end_ts as ts_end,
+        merged_bars as affected,
+        'warn' as severity,
+        ' bars are too few, or have too many gaps, for a ratio of every strategy' as detail
+    from evaluations
+    inner join merged_spans using (symbol, timeframe)
+    where evaluated_bars = 0
 ),
 
 absent_legs as (
@@ -284,6 +350,10 @@ incidents as (
     select * from runs
     union all
     select * from missing_bars
+    union all
+    select * from missing_prints
+    union all
+    select * from not_evaluated
     union all
     select * from conflicting_prints
     union all

@@ -23,7 +23,10 @@ select
     r_fees
 from positions
 where
-    -- quantities are of order 1: 1e-9 leaves room for rounding only
-    not (abs(abs(coins_after - coalesce(coins_before, 0)) - order_qty) < 1e-9)
+    -- 1e-9 of the position leaves room for rounding only
+    not (
+        abs(abs(coins_after - coalesce(coins_before, 0)) - order_qty)
+        <= 1e-9 * abs(coins_after)
+    )
     or not (est_fee_frac >= 0)
     or not (coalesce(abs(r_fees + est_fee_frac), 0) < 1e-12)

@@ -1,0 +1,44 @@
+"""Open a built database to read from it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+
+from scripts.project import InputError
+
+
+@contextlib.contextmanager
+def open_build(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a database that a whole build left without a failed test, read-only.
+
+    Raises InputError for any other file.
+    """
+    if not database.exists():
+        raise InputError(f"{database} does not exist: build it with dbt build or scripts.run.")
+    try:
+        connection = duckdb.connect(str(database), read_only=True)
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{database} cannot be opened ({reason}): build it again.") from error
+    with connection:
+        try:
+            (has_passed,) = connection.execute("select has_passed from int_build").fetchone()
+        except duckdb.CatalogException as error:
+            raise InputError(f"{database} has no figures: build it with dbt build.") from error
+        if not has_passed:
+            raise InputError(
+                f"{database}: its last build did not end, or did not pass: run the whole of"
+                " dbt build again."
+            )
+        yield connection
+
+
+def samples_in(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Return the symbols and timeframes that have figures."""
+    return connection.execute(
+        "select distinct symbol, timeframe from hedge_metrics order by all"
+    ).fetchall()
