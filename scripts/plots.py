@@ -171,7 +171,7 @@ def beta_vs_funding(connection: duckdb.DuckDBPyConnection, symbol: str, timefram
     received.set_ylabel("Received so far")
     received.yaxis.set_major_formatter(PERCENT)
     question = (
-        f"What does funding pay the hedge ({strategy})?"
+        f"What does funding pay {strategy}?"
         f" {series['received'].iloc[-1]:+.2%} of the spot notional"
     )
     top.set_title(titled(question, connection, symbol, timeframe))

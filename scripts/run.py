@@ -29,14 +29,16 @@ from scripts.project import DATABASE, ROOT, InputError, default_vars
 
 PARSED = ROOT / "target" / "last_run" / "partial_parse.msgpack"
 WORKSPACE_PREFIX = ".building-"
-# dbt, that ends when its stdin does: a run that is killed takes it along
+# dbt, that ends when its stdin does: a run that is killed takes it along. It parses and
+# ends: without the garbage collector it takes a tenth less time, and 60 MB more.
 DBT = """
-import os, sys, threading
+import gc, os, sys, threading
 
 def end_with_parent():
     sys.stdin.read()
     os._exit(1)
 
+gc.disable()
 threading.Thread(target=end_with_parent, daemon=True).start()
 from dbt.cli.main import cli
 cli()
