@@ -89,10 +89,10 @@ def test_bars_are_resampled_from_raw_bars(
     sample_project: tuple[Project, Path], tables: dict[str, pd.DataFrame]
 ) -> None:
     project, _ = sample_project
-    raw = project.query("from 'data/raw/binance_spot_BTCUSDT_sample_5m.parquet'".replace(
-        "data/raw", str(project.root / "data" / "raw")
-    )).set_index("timestamp")
-    raw.index = raw.index.tz_convert("UTC")
+    path = project.root / "data" / "raw" / "binance_spot_BTCUSDT_sample_5m.parquet"
+    raw = project.query(
+        f"select * replace (timestamp at time zone 'UTC' as timestamp) from '{path}'"
+    ).set_index("timestamp")
     hourly = raw.resample("1h").agg(
         {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
     )[raw["close"].resample("1h").count() > 0]
