@@ -1,8 +1,6 @@
 # make hedge-mvp: set up, and run on what lies in data/raw (or a sample), or on the files that
 # SPOT, PERP and FUNDING name. make test: set up, and run every test.
 
-# stdout is the run folder's path and nothing else, also under another make
-MAKEFLAGS += --no-print-directory
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin

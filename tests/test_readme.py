@@ -46,9 +46,11 @@ def shell(project: Project, command: str) -> subprocess.CompletedProcess:
     if command.startswith("make "):
         # the environment is there already, and newer than what it was made from
         command += f" VENV={BIN.parent} -o {BIN.parent}/.installed"
-    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    # a reader's shell: the environment's commands come first, and no make is running
+    reader = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    reader["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
-        ["bash", "-c", command], cwd=project.root, env=os.environ | {"PATH": path},
+        ["bash", "-c", command], cwd=project.root, env=reader,
         input="from hedge_metrics;", capture_output=True, text=True, timeout=300,
     )
 
