@@ -188,7 +188,8 @@ def check_is_parquet(path: str) -> None:
             file.seek(-min(4, file.seek(0, 2)), 2)
             tail = file.read(4)
     except OSError as error:
-        raise InputError(f"{path} cannot be opened ({error.strerror}): check its rights.") from error
+        reason = error.strerror
+        raise InputError(f"{path} cannot be opened ({reason}): check its rights.") from error
     if head != PARQUET_MAGIC:
         raise InputError(f"{path} is not a parquet file: convert it to parquet.")
     if tail != PARQUET_MAGIC:

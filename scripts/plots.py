@@ -69,7 +69,7 @@ def draw(
 
 
 def cumlogret(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str) -> Figure:
-    """Growth of every strategy, and below it the hedged ones enlarged."""
+    """Draw the growth of every strategy, and below it the hedged ones enlarged."""
     paths = query(
         connection,
         "select strategy, ts, cum_log_return from returns_decomposed"
@@ -100,7 +100,7 @@ def cumlogret(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str
 
 
 def rolling_vol(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str) -> Figure:
-    """Annualised volatility over 7 days, on a log scale: the hedge differs a hundredfold."""
+    """Draw annualised volatility over 7 days, on a log scale: the hedge differs a hundredfold."""
     paths = query(
         connection,
         "select strategy, ts, volatility from plot_rolling_volatility"
@@ -138,7 +138,7 @@ def rolling_vol(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: s
 
 
 def beta_vs_funding(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str) -> Figure:
-    """The selected strategy's hedge ratio over the funding that it receives."""
+    """Draw the selected strategy's hedge ratio over the funding that it receives."""
     series = query(
         connection,
         "select ts, strategy, hedge_ratio,"
@@ -182,7 +182,7 @@ def beta_vs_funding(connection: duckdb.DuckDBPyConnection, symbol: str, timefram
 def variance_components(
     connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str
 ) -> Figure:
-    """The selected strategy's variance as bars that start where the last one ended."""
+    """Draw the selected strategy's variance as bars that start where the last one ended."""
     components = query(
         connection,
         "select strategy, components.component, components.variance / spot.variance as share"
@@ -197,7 +197,8 @@ def variance_components(
         figure, axes = plt.subplots(figsize=SIZE)
         axes.text(0.5, 0.5, "Not measured: there is no perp", ha="center", fontsize=20,
                   transform=axes.transAxes)
-        axes.set_title(titled("What is the hedged variance made of?", connection, symbol, timeframe))
+        question = "What is the hedged variance made of?"
+        axes.set_title(titled(question, connection, symbol, timeframe))
         return figure
     strategy = components["strategy"].iloc[0]
     shares = components.set_index("component")["share"].fillna(0)

@@ -55,6 +55,7 @@ class OneLineParser(argparse.ArgumentParser):
     """A parser whose refusals are one line, without the usage before them."""
 
     def error(self, message: str) -> NoReturn:
+        """Refuse usage in one line and exit with 2."""
         self.exit(2, f"error: {message}; see python -m {self.prog} --help\n")
 
 

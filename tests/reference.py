@@ -1,5 +1,6 @@
-"""The contract again, bar by bar in plain numpy: an implementation that shares nothing with
-the models, for tests to compare them with.
+"""The contract again, bar by bar in plain numpy, for tests to compare the models with.
+
+It shares nothing with the models.
 
 Times are integer milliseconds, prices and returns float arrays.
 """

@@ -111,8 +111,8 @@ def test_a_symbol_that_lacks_an_input_is_not_evaluated_and_named(built: tuple) -
     assert folders.keys() == set(CASES)
     assert "NOFUNDING is not evaluated: it is only in spot and perp" in stderr
     assert "NOPERP is not evaluated: it is only in spot and funding" in stderr
-    assert f"{SHORT} is not evaluated: {project.root}/in/spot.parquet: {SHORT} has at most 15 bars" \
-        in stderr
+    reason = f"{project.root}/in/spot.parquet: {SHORT} has at most 15 bars"
+    assert f"{SHORT} is not evaluated: {reason}" in stderr
     short = project.query("select kind from data_incidents where symbol = 'NEWLISTING'")
     assert set(short["kind"]) == {"not_evaluated", "span_differs"}
     absent = project.query("select symbol, source from data_incidents where kind = 'leg_missing'")

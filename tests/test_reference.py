@@ -1,5 +1,7 @@
-"""The models against the step-by-step implementation in reference.py, and β against
-statsmodels, on invented series with everything that goes wrong in real ones."""
+"""The models against the step-by-step implementation in reference.py, β against statsmodels.
+
+The series are invented, with everything that goes wrong in real ones.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,14 @@ TOLERANCE = 1e-9
 # symbol: (raw step in minutes, hours, gaps as (leg, first hour, hours), print hours)
 CASES = {
     "CLEANUSDT": (15, 400, [], range(0, 400, 8)),
-    "HALTEDUSDT": (15, 400, [("spot", 100, 5), ("perp", 200, 1), ("spot", 300, 26)], range(0, 400, 8)),
+    "HALTEDUSDT": (
+        15, 400, [("spot", 100, 5), ("perp", 200, 1), ("spot", 300, 26)], range(0, 400, 8)
+    ),
     "RAGGEDUSDT": (30, 300, [("perp", 50 + 9 * k, 1) for k in range(20)], range(0, 300, 8)),
-    "HOURLYUSDT": (60, 300, [("spot", 60, 2)], [*range(0, 96, 8), *range(96, 140), *range(140, 300, 4)]),
+    "HOURLYUSDT": (
+        60, 300, [("spot", 60, 2)],
+        [*range(0, 96, 8), *range(96, 140), *range(140, 300, 4)],
+    ),
     "LATEUSDT": (5, 200, [("spot", 0, 3), ("perp", 0, 1)], [30, 38, 62, 70, 100]),
     "LONEUSDT": (20, 150, [("perp", 140, 10)], [10]),
 }
@@ -107,7 +114,9 @@ def test_cases_meet_what_they_are_meant_to(built: tuple) -> None:
     project, _ = built
     held = project.query("select distinct symbol from beta_series where status = 'held'")
     assert "RAGGEDUSDT" in set(held["symbol"])
-    missing = project.query("select distinct symbol from data_incidents where kind = 'missing_print'")
+    missing = project.query(
+        "select distinct symbol from data_incidents where kind = 'missing_print'"
+    )
     assert {"LATEUSDT", "LONEUSDT"} <= set(missing["symbol"])
     gaps = project.query("select max(bars_elapsed) as longest from prices_merged")
     assert gaps["longest"].item() == 27
