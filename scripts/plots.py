@@ -113,9 +113,11 @@ def rolling_vol(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: s
         if not path.empty:
             axes.plot(path["ts"], path["volatility"], label=strategy, **style)
     if paths.empty:
-        axes.text(0.5, 0.5, "Fewer than 7 days of evaluated bars", ha="center",
+        axes.text(0.5, 0.5, "Fewer than 7 days of evaluated bars", ha="center", fontsize=20,
                   transform=axes.transAxes)
-    elif paths["volatility"].max() > 10 * paths["volatility"].min():
+    else:
+        figure.legend(loc="outside lower center", ncols=5)
+    if not paths.empty and paths["volatility"].max() > 10 * paths["volatility"].min():
         axes.set_yscale("log")
     axes.yaxis.set_major_formatter(PERCENT)
     axes.set_ylabel("Annualised volatility, last 7 days")
@@ -133,7 +135,6 @@ def rolling_vol(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: s
             f" with {selected['strategy'].item()}"
         )
     axes.set_title(titled(answer, connection, symbol, timeframe))
-    figure.legend(loc="outside lower center", ncols=5)
     return figure
 
 
