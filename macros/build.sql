@@ -34,10 +34,12 @@
     After a whole build without an error or a failed test: the database may be exported.
 -#}
 {% macro record_build(results) -%}
+    {#- outside the condition, or a parse for another command would not see it -#}
+    {%- set build = ref('int_build') -%}
     {%- set good = ['success', 'pass', 'warn'] -%}
     {%- set bad = results | rejectattr('status', 'in', good) | list -%}
     {%- set is_narrowed = flags.SELECT or flags.EXCLUDE -%}
     {%- if flags.WHICH == 'build' and not is_narrowed and not bad -%}
-        update {{ ref('int_build') }} set has_passed = true
+        update {{ build }} set has_passed = true
     {%- endif -%}
 {%- endmacro %}

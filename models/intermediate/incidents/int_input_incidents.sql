@@ -1,0 +1,129 @@
+-- One row per leg whose files hold unusable rows, reach further than the other leg's, or
+-- lack a counterpart.
+with
+raw_bars as (select * from {{ ref('int_raw_bars') }}),
+raw_steps as (select * from {{ ref('int_raw_steps') }}),
+input_files as (select * from {{ ref('int_input_files') }}),
+spot_rows as (select * from {{ ref('stg_spot_bars') }}),
+perp_rows as (select * from {{ ref('stg_perp_bars') }}),
+print_rows as (select * from {{ ref('stg_funding_prints') }}),
+
+unusable_inputs as (
+    select symbol, 'spot' as leg, ts, source_file, source_row
+    from spot_rows
+    where not is_usable
+    union all
+    select symbol, 'perp' as leg, ts, source_file, source_row
+    from perp_rows
+    where not is_usable
+    union all
+    select symbol, 'funding' as leg, ts, source_file, source_row
+    from print_rows
+    where not is_usable
+),
+
+unusable_rows as (
+    select
+        symbol,
+        leg as source,
+        case when leg = 'funding' then 'unusable_rate' else 'unusable_price' end as kind,
+        coalesce(min(ts), {{ epoch_start() }}) as ts,
+        coalesce(max(ts), {{ epoch_start() }}) as ts_end,
+        count(*) as affected,
+        'error' as severity,
+        case
+            when leg = 'funding' then ' rows have no rate that is finite, or no time'
+            else ' rows have a price that is null, not finite or not positive, or no time'
+        end
+        || ': mend or drop them, the first is row '
+        || cast(
+            {{ first_by('source_row', row_of('source_file', 'source_row')) }} as varchar
+        )
+        || ' of ' || min(source_file) as detail
+    from unusable_inputs
+    group by symbol, leg
+),
+
+-- what one leg has before or after the time that both legs have
+leg_spans as (
+    select
+        symbol,
+        leg,
+        raw_step_ms,
+        max(first_ts) over by_symbol as common_start_ts,
+        min({{ add_ms('last_ts', 'coalesce(raw_step_ms, 0)') }}) over by_symbol
+            as common_end_ts
+    from raw_steps
+    window by_symbol as (partition by symbol)
+),
+
+bars_outside as (
+    select
+        raw_bars.symbol,
+        raw_bars.leg,
+        raw_bars.ts,
+        leg_spans.raw_step_ms,
+        raw_bars.ts < leg_spans.common_start_ts as is_before
+    from raw_bars
+    inner join leg_spans
+        on raw_bars.symbol = leg_spans.symbol
+        and raw_bars.leg = leg_spans.leg
+        and (
+            raw_bars.ts < leg_spans.common_start_ts
+            or raw_bars.ts >= leg_spans.common_end_ts
+        )
+),
+
+spans as (
+    select
+        symbol,
+        leg as source,
+        'span_differs' as kind,
+        min(ts) as ts,
+        {{ add_ms('max(ts)', 'max(coalesce(raw_step_ms, 0))') }} as ts_end,
+        count(*) as affected,
+        'info' as severity,
+        case
+            when is_before
+                then ' raw bars lie before the other leg begins: they are not in the sample'
+            else ' raw bars lie after the other leg ends: they are not in the sample'
+        end as detail
+    from bars_outside
+    group by symbol, leg, is_before
+),
+
+absent_legs as (
+    select
+        symbol,
+        {{ joined_text('leg') }} as source,
+        'leg_missing' as kind,
+        min(first_ts) as ts,
+        max(last_ts) as ts_end,
+        sum(usable_rows) as affected,
+        'warn' as severity,
+        ' rows of a symbol that another input does not have: it is not evaluated'
+            as detail
+    from input_files
+    where first_ts is not null
+    group by symbol
+    having count(distinct leg) < {{ 2 if perp_is_proxy() else 3 }}
+),
+
+incidents as (
+    select * from unusable_rows
+    union all
+    select * from spans
+    union all
+    select * from absent_legs
+)
+
+select
+    symbol,
+    source,
+    kind,
+    ts,
+    ts_end,
+    affected,
+    severity,
+    detail
+from incidents
