@@ -195,8 +195,9 @@
             count(*) as input_rows,
             count(case when is_usable then 1 end) as usable_rows,
             count(case when ts is null then 1 end) as rows_without_time,
-            count(case when is_usable and {{ is_on_grid('ts', 'raw_step_ms') }} then 1 end)
-                as rows_on_grid,
+            count(
+                case when is_usable and {{ is_on_grid('ts', 'raw_step_ms') }} then 1 end
+            ) as rows_on_grid,
             min(case when is_usable then ts end) as first_ts,
             max(case when is_usable then ts end) as last_ts
         from leg_rows
@@ -257,12 +258,14 @@
 
 
 {#-
-    A time, or NULL where it cannot be one of a crypto market: before the first bitcoin, or
-    beyond this century. Such a time was read in a wrong unit, or stands for a missing one.
+    A time, or NULL where it cannot be one of a crypto market: before the first bitcoin,
+    or beyond this century. Such a time was read in a wrong unit, or stands for a missing
+    one.
 -#}
 {% macro plausible_time(ts) -%}
     case
-        when {{ ts }} between timestamp '2009-01-03' and timestamp '2099-12-31' then {{ ts }}
+        when {{ ts }} between timestamp '2009-01-03' and timestamp '2099-12-31'
+            then {{ ts }}
     end
 {%- endmacro %}
 

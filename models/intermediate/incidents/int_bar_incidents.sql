@@ -1,5 +1,5 @@
--- One row per run of raw bars with a fault of their own: copies, no movement, off the grid,
--- or not there.
+-- One row per run of raw bars with a fault of their own: copies, no movement, off the
+-- grid, or not there.
 with
 raw_bars as (select * from {{ ref('int_raw_bars') }}),
 raw_steps as (select * from {{ ref('int_raw_steps') }}),
@@ -12,7 +12,8 @@ stepped_bars as (
         -- a place in time: bars on both sides of a hole are not consecutive
         cast(
             floor(
-                1.0 * {{ ms_between(epoch_start(), 'raw_bars.ts') }} / raw_steps.raw_step_ms
+                1.0 * {{ ms_between(epoch_start(), 'raw_bars.ts') }}
+                / raw_steps.raw_step_ms
             ) as bigint
         ) as row_index
     from raw_bars

@@ -85,9 +85,9 @@ spans as (
         'info' as severity,
         case
             when is_before
-                then ' raw bars lie before the other leg begins: they are not in the sample'
-            else ' raw bars lie after the other leg ends: they are not in the sample'
-        end as detail
+                then ' raw bars lie before the other leg begins'
+            else ' raw bars lie after the other leg ends'
+        end || ': they are not in the sample' as detail
     from bars_outside
     group by symbol, leg, is_before
 ),

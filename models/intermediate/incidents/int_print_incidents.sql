@@ -36,7 +36,8 @@ uncovered_in_sample as (
         merged_spans.symbol,
         merged_spans.timeframe_ms,
         greatest(uncovered.ts, merged_spans.start_ts) as ts,
-        least(coalesce(uncovered.ts_end, merged_spans.end_ts), merged_spans.end_ts) as ts_end
+        least(coalesce(uncovered.ts_end, merged_spans.end_ts), merged_spans.end_ts)
+            as ts_end
     from merged_spans
     inner join uncovered
         on merged_spans.symbol = uncovered.symbol
@@ -51,7 +52,8 @@ missing_prints as (
         'missing_print' as kind,
         ts,
         ts_end,
-        cast(ceil(1.0 * {{ ms_between('ts', 'ts_end') }} / timeframe_ms) as bigint) as affected,
+        cast(ceil(1.0 * {{ ms_between('ts', 'ts_end') }} / timeframe_ms) as bigint)
+            as affected,
         'warn' as severity,
         ' bars of time that no funding print covers: it accrued 0' as detail
     from uncovered_in_sample

@@ -1,5 +1,5 @@
--- One row per run of bars whose ratio was undefined, per symbol without an evaluated bar,
--- and per symbol without a perp.
+-- One row per run of bars whose ratio was undefined, per symbol without an evaluated
+-- bar, and per symbol without a perp.
 with
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
 hedge_ratios as (select * from {{ ref('int_hedge_ratios') }}),
@@ -59,7 +59,8 @@ not_evaluated as (
         merged_spans.end_ts as ts_end,
         merged_bars as affected,
         'warn' as severity,
-        ' bars are too few, or have too many gaps, for a ratio of every strategy' as detail
+        ' bars are too few, or have too many gaps, for a ratio of every strategy'
+            as detail
     from evaluations
     inner join merged_spans using (symbol, timeframe)
     where evaluated_bars = 0
