@@ -15,9 +15,12 @@ import pytest
 
 from tests.conftest import Project, read_metrics, write_parquet
 from tests.test_inputs import PRINT_TIMES, TIMES, prices
+from tests.test_readme import blocks
 
 DUCKDB = Path(sys.executable).with_name("duckdb")
 SMALL = ["--beta_window", 20, "--vol_window", 5]
+# the README's first question
+FUNDING_PER_MONTH = blocks("sql")[0]
 
 
 def write_legs(folder: Path, closes: dict[str, np.ndarray] | None = None) -> list[object]:
@@ -162,12 +165,13 @@ def test_readers_and_runs_do_not_disturb_each_other(
             cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         ) as run:
             during = subprocess.run(
-                [DUCKDB, "-readonly", "-csv", project.database,
-                 "-c", "select count(*) from returns_decomposed"],
+                [DUCKDB, "-readonly", "-csv", "-noheader", project.database,
+                 "-c", FUNDING_PER_MONTH],
                 capture_output=True, text=True,
             )
+            assert run.poll() is None  # it is still building
             assert run.wait(timeout=300) == 0, run.stderr.read()
-        assert during.stdout.split()[-1] == str(before[0])
+        assert len(during.stdout.splitlines()) == 12, during.stderr
         assert reader.execute("select count(*) from returns_decomposed").fetchone() == before
     fees = project.query("select vars from int_build")["vars"].item()
     assert json.loads(fees)["fees_bps"] == 2
