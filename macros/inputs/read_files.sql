@@ -58,7 +58,7 @@
                 if fromjson(input_column(layout, price)) %}
             and {{ is_price(number_expression(layout, price)) }}
             {%- endfor %} as are_other_prices_usable,
-            source_file,
+            read_from as source_file,
             file_row_number + 1 as source_row
         from {{ parquet_files(layout.files) }}
         {%- if not loop.last %}
@@ -99,7 +99,7 @@
             {{ time_expression(layout, print_time_columns()) }} as ts,
             {{ number_expression(layout, rate_columns(), is_required=true) }}
                 as funding_rate,
-            source_file,
+            read_from as source_file,
             file_row_number + 1 as source_row
         from {{ parquet_files(layout.files) }}
         {%- if not loop.last %}
@@ -252,7 +252,7 @@
             ) }},
             {%- endfor %}
         ],
-        filename = 'source_file', file_row_number = true, hive_partitioning = false
+        filename = 'read_from', file_row_number = true, hive_partitioning = false
     )
 {%- endmacro %}
 
@@ -359,7 +359,7 @@
         {%- if column %}
         nullif(trim({{ sql_name(column.name) }}::varchar), ''),
         {%- endif %}
-        {{ symbol_in_file_name('source_file') }},
+        {{ symbol_in_file_name('read_from') }},
         {{ sql_text(fallback_symbol()) }}
     )
 {%- endmacro %}

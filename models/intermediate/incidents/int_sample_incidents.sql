@@ -43,8 +43,7 @@ merged_spans as (
         symbol,
         timeframe,
         min(ts) as start_ts,
-        max(end_ts) as end_ts,
-        count(*) as bars
+        max(end_ts) as end_ts
     from merged_bars
     where not is_next_bar
     group by symbol, timeframe
@@ -71,13 +70,14 @@ proxies as (
         symbol,
         'perp' as source,
         'perp_is_proxy' as kind,
-        start_ts as ts,
-        end_ts as ts_end,
-        bars as affected,
+        merged_spans.start_ts as ts,
+        merged_spans.end_ts as ts_end,
+        merged_bars as affected,
         'warn' as severity,
         ' bars have no perp: spot stands in for it, so that risk cannot be measured'
             as detail
-    from merged_spans
+    from evaluations
+    inner join merged_spans using (symbol, timeframe)
     where {{ 'true' if perp_is_proxy() else 'false' }}
 ),
 
