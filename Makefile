@@ -1,14 +1,16 @@
 # make hedge-mvp: set up, and run on what lies in data/raw (or a sample), or on the files that
-# SPOT, PERP and FUNDING name. make test: set up, and run every test.
+# SPOT, PERP and FUNDING name. make fetch: set up, and download to data/raw. make test: set up,
+# and run every test.
 
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: help setup sample hedge-mvp test clean
+.PHONY: help setup sample fetch hedge-mvp test clean
 
 help:
 	@echo "make hedge-mvp [SPOT= PERP= FUNDING= SYMBOL= TIMEFRAME= FEES_BPS= OUT=]   build, and print the run folder"
+	@echo "make fetch SYMBOL= START= END= [INTERVAL= OUT=]                   download from Binance's dumps"
 	@echo "make test                                                         run every test"
 	@echo "make sample                                                       write sample data to data/raw"
 	@echo "make clean                                                        remove the environment and what dbt wrote"
@@ -22,6 +24,13 @@ $(VENV)/.installed: requirements.txt
 
 sample: setup
 	@$(BIN)/python -m scripts.sample_data
+
+fetch: setup
+	@set -f; set -- --symbol $$SYMBOL --start "$$START" --end "$$END"; \
+	if [ -n "$$INTERVAL" ]; then set -- "$$@" --interval "$$INTERVAL"; fi; \
+	if [ -n "$$OUT" ]; then set -- "$$@" --out "$$OUT"; fi; \
+	if [ -n "$$BASE_URL" ]; then set -- "$$@" --base-url "$$BASE_URL"; fi; \
+	$(BIN)/python -m scripts.fetch "$$@"
 
 hedge-mvp: setup
 	@if [ -z "$$SPOT$$PERP$$FUNDING" ] && ! ls data/raw/*.parquet >/dev/null 2>&1; then \
@@ -39,7 +48,7 @@ hedge-mvp: setup
 	$(BIN)/python -m scripts.run "$$@"
 
 # quoted by the shell, not by make: paths may hold spaces and quotes
-export SPOT PERP FUNDING SYMBOL TIMEFRAME FEES_BPS OUT
+export SPOT PERP FUNDING SYMBOL TIMEFRAME FEES_BPS OUT START END INTERVAL BASE_URL
 
 test: setup
 	@$(BIN)/dbt parse --warn-error --no-partial-parse --quiet

@@ -19,12 +19,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import duckdb
 from tqdm import tqdm
 
 from scripts import inputs
+from scripts.command_line import OneLineParser, one_line
 from scripts.project import DATABASE, ROOT, InputError, default_vars
 
 PARSED = ROOT / "target" / "last_run" / "partial_parse.msgpack"
@@ -49,14 +50,6 @@ FINISHED = {"LogModelResult", "LogSeedResult", "LogTestResult", "LogNodeResult",
 
 class BuildError(Exception):
     """A build that failed; the message names what failed and how to look at it."""
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """A parser whose refusals are one line, without the usage before them."""
-
-    def error(self, message: str) -> NoReturn:
-        """Refuse usage in one line and exit with 2."""
-        self.exit(2, f"error: {message}; see python -m {self.prog} --help\n")
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
@@ -198,11 +191,6 @@ def describe_failures(run_results: Path, database: Path) -> str:
             elif result["status"] == "error":
                 lines.append(f"{name} could not be built: {one_line(result['message'])}")
     return "\n".join(lines)
-
-
-def one_line(message: str) -> str:
-    """Return a message with its line breaks and runs of spaces folded."""
-    return " ".join(message.split())
 
 
 @contextlib.contextmanager

@@ -18,13 +18,19 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from scripts.project import ROOT, sql_text
+from scripts.market_files import write_parquet
+from scripts.project import ROOT
 
 SEED = 20250101
 START, END = pd.Timestamp("2025-01-01", tz="UTC"), pd.Timestamp("2026-01-01", tz="UTC")
 BARS_PER_YEAR = 365 * 24 * 12
 BARS_PER_PRINT = 8 * 12
 SPOT_HALT = (pd.Timestamp("2025-03-15 10:00", tz="UTC"), pd.Timestamp("2025-03-15 12:00", tz="UTC"))
+FILE_NAMES = (
+    "binance_spot_BTCUSDT_sample_5m.parquet",
+    "binance_perp_BTCUSDT_sample_5m.parquet",
+    "binance_funding_BTCUSDT_sample.parquet",
+)
 MISSING_PRINT = pd.Timestamp("2025-06-10 08:00", tz="UTC")
 
 
@@ -117,16 +123,12 @@ def prints(times: pd.DatetimeIndex, basis: np.ndarray) -> pd.DataFrame:
     return frame[frame["timestamp"] != MISSING_PRINT]
 
 
-def write(frame: pd.DataFrame, path: Path) -> None:
-    """Write a frame as parquet; the file is complete or absent."""
-    temporary = path.with_name(f".{path.name}.writing")
-    with duckdb.connect() as connection:
-        connection.register("frame", frame)
-        connection.execute(
-            "copy (select * replace (timestamp::timestamptz as timestamp) from frame)"
-            f" to {sql_text(str(temporary))} (format parquet, compression zstd)"
-        )
-    temporary.replace(path)
+def remove_sample(folder: Path) -> list[Path]:
+    """Remove the sample files from a folder that real ones are written to; return their paths."""
+    found = [folder / name for name in FILE_NAMES if (folder / name).exists()]
+    for path in found:
+        path.unlink()
+    return found
 
 
 def main() -> int:
@@ -134,15 +136,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts.sample_data", description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=ROOT / "data" / "raw", metavar="DIR")
     out = parser.parse_args().out
-    spot, perp, funding = simulate()
+    real = [path for path in out.glob("*.parquet") if path.name not in FILE_NAMES]
+    if real:
+        print(
+            f"error: --out: {out} holds {real[0].name}, and the sample would mix with it:"
+            " choose another folder.", file=sys.stderr,
+        )
+        return 2
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for frame, name in [
-            (spot, "binance_spot_BTCUSDT_sample_5m.parquet"),
-            (perp, "binance_perp_BTCUSDT_sample_5m.parquet"),
-            (funding, "binance_funding_BTCUSDT_sample.parquet"),
-        ]:
-            write(frame, out / name)
+        for frame, name in zip(simulate(), FILE_NAMES, strict=True):
+            with duckdb.connect() as connection:
+                connection.register("frame", frame)
+                write_parquet(
+                    connection,
+                    "select * replace (timestamp::timestamptz as timestamp) from frame",
+                    out / name,
+                )
             print(out / name)
     except (OSError, duckdb.IOException) as error:
         print(f"error: --out: {out} cannot be written to ({error})", file=sys.stderr)
