@@ -5,6 +5,13 @@
     {{- check_number('beta_window', minimum=3, is_whole=true) -}}
     {{- check_number('vol_window', minimum=2, is_whole=true) -}}
     {{- check_number('vol_target', minimum=0.000001) -}}
+    {{- check_number('max_basis_bps', minimum=0) -}}
+    {{- check_number('max_jump_bps', minimum=0) -}}
+    {{- check_number('max_price_ratio', minimum=1) -}}
+    {{- check_number('equal_closes_chance', minimum=0, maximum=1) -}}
+    {{- check_number('max_equal_closes_share', minimum=0, maximum=1) -}}
+    {{- check_number('max_funding_rate', minimum=0) -}}
+    {{- check_number('max_print_delay_s', minimum=0, maximum=1799, is_whole=true) -}}
 {%- endmacro %}
 
 

@@ -34,8 +34,8 @@
 
 {#-
     Bars as staging has them, from the layouts of one leg.
-    Columns: symbol, ts, open, high, low, close, volume, is_usable, source_file,
-    source_row.
+    Columns: symbol, ts, time_unit, open, high, low, close, volume, is_usable,
+    source_file, source_row.
 -#}
 {% macro bars_from_files(layouts) -%}
     with
@@ -44,6 +44,7 @@
         select
             {{ symbol_expression(layout) }} as symbol,
             {{ time_expression(layout, bar_time_columns()) }} as ts,
+            {{ time_unit_expression(layout, bar_time_columns()) }} as time_unit,
             {{ number_expression(layout, 'open') }} as open,
             {{ number_expression(layout, 'high') }} as high,
             {{ number_expression(layout, 'low') }} as low,
@@ -70,6 +71,7 @@
     select
         symbol,
         {{ plausible_time('ts') }} as ts,
+        time_unit,
         open,
         high,
         low,
@@ -87,8 +89,8 @@
 
 {#-
     Funding prints as staging has them: symbol, ts (rounded to the second, since
-    exchanges stamp a few milliseconds late), funding_rate, is_usable, source_file,
-    source_row.
+    exchanges stamp a few milliseconds late), time_unit, funding_rate, is_usable,
+    source_file, source_row.
 -#}
 {% macro prints_from_files(layouts) -%}
     with
@@ -97,6 +99,7 @@
         select
             {{ symbol_expression(layout) }} as symbol,
             {{ time_expression(layout, print_time_columns()) }} as ts,
+            {{ time_unit_expression(layout, print_time_columns()) }} as time_unit,
             {{ number_expression(layout, rate_columns(), is_required=true) }}
                 as funding_rate,
             read_from as source_file,
@@ -111,6 +114,7 @@
     select
         symbol,
         date_trunc('second', {{ add_ms(plausible_time('ts'), 500) }}) as ts,
+        time_unit,
         funding_rate,
         {{ plausible_time('ts') }} is not null
         and {{ is_finite('funding_rate') }} as is_usable,
@@ -326,6 +330,30 @@
             when {{ value }} >= 1e8 then {{ value }} * 1000000
         end
     )::bigint)
+{%- endmacro %}
+
+
+{#- The unit of an integer since 1970 (see utc_from_epoch): s, ms, us or ns. -#}
+{% macro epoch_unit(value) -%}
+    case
+        when {{ value }} >= 1e17 then 'ns'
+        when {{ value }} >= 1e14 then 'us'
+        when {{ value }} >= 1e11 then 'ms'
+        when {{ value }} >= 1e8 then 's'
+    end
+{%- endmacro %}
+
+
+{#- The unit that a row's time counts in; NULL where it is no integer. -#}
+{% macro time_unit_expression(layout, candidates) -%}
+    {%- set column = fromjson(input_column(layout, candidates)) -%}
+    {%- if column and is_number(column) -%}
+        {{ epoch_unit(sql_name(column.name) ~ '::hugeint') }}
+    {%- elif column and column.type == 'VARCHAR' -%}
+        {{ epoch_unit('try_cast(' ~ sql_name(column.name) ~ ' as hugeint)') }}
+    {%- else -%}
+        null::varchar
+    {%- endif -%}
 {%- endmacro %}
 
 

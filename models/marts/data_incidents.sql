@@ -8,6 +8,8 @@ incidents as (
     union all
     select * from {{ ref('int_bar_incidents') }}
     union all
+    select * from {{ ref('int_pair_incidents') }}
+    union all
     select * from {{ ref('int_print_incidents') }}
     union all
     select * from {{ ref('int_sample_incidents') }}
@@ -21,5 +23,5 @@ select
     ts_end,
     cast(affected as bigint) as affected,
     severity,
-    source || ': ' || cast(affected as varchar) || detail as detail
+    source || ': ' || detail as detail
 from incidents

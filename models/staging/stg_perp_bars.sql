@@ -4,6 +4,7 @@
 select
     cast(null as varchar) as symbol,
     cast(null as timestamp) as ts,
+    cast(null as varchar) as time_unit,
     cast(null as double) as open,
     cast(null as double) as high,
     cast(null as double) as low,

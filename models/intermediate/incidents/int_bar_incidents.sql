@@ -1,5 +1,5 @@
--- One row per run of raw bars with a fault of their own: copies, no movement, off the
--- grid, or not there.
+-- One row per run of raw bars with a fault of their own: copies, no movement, prices out
+-- of order, off the grid, or not there; and per leg whose last bar is not complete.
 with
 raw_bars as (select * from {{ ref('int_raw_bars') }}),
 raw_steps as (select * from {{ ref('int_raw_steps') }}),
@@ -52,6 +52,19 @@ flagged_bars as (
     select
         symbol,
         leg,
+        'crossed_prices',
+        -- high and low exchanged: columns are mixed up, and the close is in doubt, too
+        case when high < low then 'error' else 'warn' end,
+        ts,
+        end_ts,
+        row_index,
+        1
+    from stepped_bars
+    where high < low or not (close between low and high) or not (open between low and high)
+    union all
+    select
+        symbol,
+        leg,
         'unaligned_bars',
         'warn',
         ts,
@@ -65,7 +78,7 @@ flagged_bars as (
 numbered as (
     select
         *,
-        {{ run_of('row_index', 'symbol, source, kind') }} as run
+        {{ run_of('row_index', 'symbol, source, kind, severity') }} as run
     from flagged_bars
 ),
 
@@ -80,17 +93,42 @@ runs as (
         severity,
         case kind
             when 'conflicting_bars'
-                then ' rows with the time of another row but other values: the last row'
-                || ' of the last file was kept'
-            when 'duplicate_bars' then ' exact copies of other rows were dropped'
+                then {{ counted('sum(affected)', 'row') }}
+                || ' with the time of another row but other values: the last row of the'
+                || ' last file was kept'
+            when 'duplicate_bars'
+                then {{ counted('sum(affected)', 'exact copy', 'exact copies') }}
+                || ' of other rows dropped'
             when 'flat_bars'
-                then ' raw bars with zero volume and no movement: the exchange may have'
-                || ' halted'
+                then {{ counted('sum(affected)', 'raw bar') }}
+                || ' with zero volume and no movement: the exchange may have halted'
+            when 'crossed_prices'
+                then {{ counted('sum(affected)', 'raw bar') }} || case
+                    when severity = 'error'
+                        then ' with its high below its low: columns are mixed up'
+                    else ' with an open or close outside its high and low: a price that'
+                        || ' was changed later'
+                end
             when 'unaligned_bars'
-                then ' raw bars off the grid of their step were left out'
+                then {{ counted('sum(affected)', 'raw bar') }}
+                || ' off the grid of their step, left out'
         end as detail
     from numbered
     group by symbol, source, kind, severity, run
+),
+
+holes as (
+    select
+        symbol,
+        leg,
+        {{ add_ms('previous_ts', 'raw_step_ms') }} as ts,
+        ts as ts_end,
+        cast(
+            round(1.0 * {{ ms_between('previous_ts', 'ts') }} / raw_step_ms) as bigint
+        ) - 1 as bars
+    from stepped_bars
+    -- a bar that is a little late is no hole
+    where {{ ms_between('previous_ts', 'ts') }} >= 1.5 * raw_step_ms
 ),
 
 missing_bars as (
@@ -98,22 +136,55 @@ missing_bars as (
         symbol,
         leg as source,
         'missing_bars' as kind,
-        {{ add_ms('previous_ts', 'raw_step_ms') }} as ts,
-        ts as ts_end,
-        cast(round(1.0 * {{ ms_between('previous_ts', 'ts') }} / raw_step_ms) as bigint)
-            - 1
-            as affected,
+        ts,
+        ts_end,
+        bars as affected,
         'warn' as severity,
-        ' raw bars are not there: a halt, or a hole in the file' as detail
-    from stepped_bars
-    -- a bar that is a little late is no hole
-    where {{ ms_between('previous_ts', 'ts') }} >= 1.5 * raw_step_ms
+        {{ counted('bars', 'raw bar') }}
+        || ' missing: a halt, or a hole in the file' as detail
+    from holes
+),
+
+last_bars as (
+    select
+        leg,
+        symbol,
+        last_ts,
+        {{ add_ms('last_ts', 'raw_step_ms') }} as end_ts,
+        raw_step_ms,
+        {{ bar_open('last_ts', timeframe_ms()) }} as bar_ts
+    from raw_steps
+    where raw_step_ms is not null
+),
+
+incomplete_bars as (
+    select
+        symbol,
+        leg as source,
+        'incomplete_last_bar' as kind,
+        bar_ts as ts,
+        end_ts as ts_end,
+        1 as affected,
+        case when end_ts > {{ build_ts() }} then 'warn' else 'info' end as severity,
+        case
+            when end_ts > {{ build_ts() }}
+                then 'the last raw bar, of ' || {{ minute_of('last_ts') }}
+                || ', ends after this build began: its close may still change'
+            else 'the data end at ' || {{ minute_of('end_ts') }} || ', within the bar of '
+                || {{ minute_of('bar_ts') }} || ': it is left out'
+        end as detail
+    from last_bars
+    where
+        end_ts > {{ build_ts() }}
+        or end_ts < {{ add_ms('bar_ts', timeframe_ms()) }}
 ),
 
 incidents as (
     select * from runs
     union all
     select * from missing_bars
+    union all
+    select * from incomplete_bars
 )
 
 select

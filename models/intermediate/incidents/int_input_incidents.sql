@@ -1,5 +1,5 @@
--- One row per leg whose files hold unusable rows, reach further than the other leg's, or
--- lack a counterpart.
+-- One row per leg whose files hold unusable rows, switch their unit of time, reach further
+-- than the other leg's, or lack a counterpart.
 with
 raw_bars as (select * from {{ ref('int_raw_bars') }}),
 raw_steps as (select * from {{ ref('int_raw_steps') }}),
@@ -8,18 +8,15 @@ spot_rows as (select * from {{ ref('stg_spot_bars') }}),
 perp_rows as (select * from {{ ref('stg_perp_bars') }}),
 print_rows as (select * from {{ ref('stg_funding_prints') }}),
 
-unusable_inputs as (
-    select symbol, 'spot' as leg, ts, source_file, source_row
+input_rows as (
+    select 'spot' as leg, symbol, ts, time_unit, is_usable, source_file, source_row
     from spot_rows
-    where not is_usable
     union all
-    select symbol, 'perp' as leg, ts, source_file, source_row
+    select 'perp' as leg, symbol, ts, time_unit, is_usable, source_file, source_row
     from perp_rows
-    where not is_usable
     union all
-    select symbol, 'funding' as leg, ts, source_file, source_row
+    select 'funding' as leg, symbol, ts, time_unit, is_usable, source_file, source_row
     from print_rows
-    where not is_usable
 ),
 
 unusable_rows as (
@@ -31,17 +28,55 @@ unusable_rows as (
         coalesce(max(ts), {{ epoch_start() }}) as ts_end,
         count(*) as affected,
         'error' as severity,
-        case
-            when leg = 'funding' then ' rows have no rate that is finite, or no time'
-            else ' rows have a price that is null, not finite or not positive, or no time'
+        {{ counted('count(*)', 'row') }}
+        || case
+            when leg = 'funding' then ' without a finite rate, or without a time'
+            else ' with a price that is null, not finite or not positive, or without a time'
         end
         || ': mend or drop them, the first is row '
         || cast(
             {{ first_by('source_row', row_of('source_file', 'source_row')) }} as varchar
         )
         || ' of ' || min(source_file) as detail
-    from unusable_inputs
+    from input_rows
+    where not is_usable
     group by symbol, leg
+),
+
+-- the units in which a leg's integer times count, each with its first time
+time_units as (
+    select
+        symbol,
+        leg,
+        time_unit,
+        min(ts) as first_ts,
+        count(*) as input_rows
+    from input_rows
+    where time_unit is not null
+    group by symbol, leg, time_unit
+),
+
+ordered_units as (
+    select
+        *,
+        lag(time_unit) over (partition by symbol, leg order by first_ts, time_unit)
+            as previous_unit
+    from time_units
+),
+
+switched_units as (
+    select
+        symbol,
+        leg as source,
+        'time_unit_switched' as kind,
+        first_ts as ts,
+        first_ts as ts_end,
+        input_rows as affected,
+        'info' as severity,
+        {{ counted('input_rows', 'row') }} || ' with times in ' || time_unit || ' after '
+        || previous_unit || ': each time was read in its own unit' as detail
+    from ordered_units
+    where previous_unit is not null
 ),
 
 -- what one leg has before or after the time that both legs have
@@ -83,11 +118,11 @@ spans as (
         {{ add_ms('max(ts)', 'max(coalesce(raw_step_ms, 0))') }} as ts_end,
         count(*) as affected,
         'info' as severity,
-        case
-            when is_before
-                then ' raw bars lie before the other leg begins'
-            else ' raw bars lie after the other leg ends'
-        end || ': they are not in the sample' as detail
+        {{ counted('count(*)', 'raw bar') }}
+        || case
+            when is_before then ' before the other leg begins'
+            else ' after the other leg ends'
+        end || ': not in the sample' as detail
     from bars_outside
     group by symbol, leg, is_before
 ),
@@ -101,8 +136,8 @@ absent_legs as (
         max(last_ts) as ts_end,
         sum(usable_rows) as affected,
         'warn' as severity,
-        ' rows of a symbol that another input does not have: it is not evaluated'
-            as detail
+        {{ counted('sum(usable_rows)', 'row') }}
+        || ' of a symbol that another input does not have: it is not evaluated' as detail
     from input_files
     where first_ts is not null
     group by symbol
@@ -111,6 +146,8 @@ absent_legs as (
 
 incidents as (
     select * from unusable_rows
+    union all
+    select * from switched_units
     union all
     select * from spans
     union all

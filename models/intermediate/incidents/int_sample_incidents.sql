@@ -33,7 +33,8 @@ held_runs as (
         max(end_ts) as ts_end,
         count(*) as affected,
         'warn' as severity,
-        ' bars whose ratio was undefined: the last ratio was held' as detail
+        {{ counted('count(*)', 'bar') }}
+        || ' whose ratio was undefined: the last ratio was held' as detail
     from held_bars
     group by symbol, timeframe, strategy, run
 ),
@@ -58,8 +59,8 @@ not_evaluated as (
         merged_spans.end_ts as ts_end,
         merged_bars as affected,
         'warn' as severity,
-        ' bars are too few, or have too many gaps, for a ratio of every strategy'
-            as detail
+        {{ counted('merged_bars', 'bar') }}
+        || ': too few, or with too many gaps, for a ratio of every strategy' as detail
     from evaluations
     inner join merged_spans using (symbol, timeframe)
     where evaluated_bars = 0
@@ -74,7 +75,8 @@ proxies as (
         merged_spans.end_ts as ts_end,
         merged_bars as affected,
         'warn' as severity,
-        ' bars have no perp: spot stands in for it, so that risk cannot be measured'
+        {{ counted('merged_bars', 'bar') }}
+        || ' without a perp: spot stands in for it, so that risk cannot be measured'
             as detail
     from evaluations
     inner join merged_spans using (symbol, timeframe)

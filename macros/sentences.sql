@@ -1,0 +1,17 @@
+{#- A number with what it counts, in the singular for one: 1 raw bar, 12 raw bars. -#}
+{% macro counted(number, what, plural=none) -%}
+    cast({{ number }} as varchar)
+    || case when {{ number }} = 1 then ' {{ what }}' else ' {{ plural or what ~ 's' }}' end
+{%- endmacro %}
+
+
+{#- A number as text, rounded to a few decimals. -#}
+{% macro rounded(number, decimals=2) -%}
+    cast(round({{ number }}, {{ decimals }}) as varchar)
+{%- endmacro %}
+
+
+{#- A time as text, to the minute. -#}
+{% macro minute_of(ts) -%}
+    substring(cast({{ ts }} as varchar), 1, 16)
+{%- endmacro %}

@@ -1,0 +1,239 @@
+-- One row per run of raw closes that one leg cannot have beside the other: a jump of its
+-- own, a basis out of bounds, another price level, the very price of spot for too long.
+with
+raw_bars as (select * from {{ ref('int_raw_bars') }}),
+raw_steps as (select * from {{ ref('int_raw_steps') }}),
+
+closes as (
+    select
+        raw_bars.leg,
+        raw_bars.symbol,
+        raw_bars.ts,
+        {{ add_ms('raw_bars.ts', 'raw_steps.raw_step_ms') }} as end_ts,
+        raw_bars.close
+    from raw_bars
+    inner join raw_steps
+        on raw_bars.leg = raw_steps.leg
+        and raw_bars.symbol = raw_steps.symbol
+    where {{ is_on_grid('raw_bars.ts', 'raw_steps.raw_step_ms') }}
+),
+
+-- closes of the same instant, whatever the bar sizes
+pairs as (
+    select
+        spot.symbol,
+        greatest(spot.ts, perp.ts) as ts,
+        spot.end_ts,
+        spot.close as close_spot,
+        perp.close as close_perp
+    from closes as spot
+    inner join closes as perp
+        on spot.symbol = perp.symbol
+        and spot.end_ts = perp.end_ts
+    where spot.leg = 'spot' and perp.leg = 'perp'
+),
+
+measured as (
+    select
+        *,
+        (close_perp / close_spot - 1) * 1e4 as basis_bps,
+        1e4 * (close_spot / lag(close_spot) over by_time - 1) as spot_move_bps,
+        1e4 * (close_perp / lag(close_perp) over by_time - 1) as perp_move_bps,
+        row_number() over by_time as row_index
+    from pairs
+    window by_time as (partition by symbol order by end_ts)
+),
+
+jumps as (
+    select
+        symbol,
+        case when abs(perp_move_bps) >= abs(spot_move_bps) then 'perp' else 'spot' end
+            as source,
+        ts,
+        end_ts,
+        row_index,
+        spot_move_bps,
+        perp_move_bps,
+        abs(perp_move_bps - spot_move_bps) as difference_bps
+    from measured
+    where abs(perp_move_bps - spot_move_bps) > {{ var('max_jump_bps') }}
+),
+
+numbered_jumps as (
+    select
+        *,
+        {{ run_of('row_index', 'symbol, source') }} as run
+    from jumps
+),
+
+price_jumps as (
+    select
+        symbol,
+        source,
+        'price_jump' as kind,
+        min(ts) as ts,
+        max(end_ts) as ts_end,
+        count(*) as affected,
+        'warn' as severity,
+        {{ counted('count(*)', 'raw bar') }}
+        || ' moved by more than {{ var("max_jump_bps") }} bp away from the other leg; at '
+        || {{ minute_of(last_by('ts', 'difference_bps')) }}
+        || ' perp moved ' || {{ rounded(last_by('perp_move_bps', 'difference_bps'), 1) }}
+        || ' bp and spot ' || {{ rounded(last_by('spot_move_bps', 'difference_bps'), 1) }}
+        || ' bp: a crash, or a false price' as detail
+    from numbered_jumps
+    group by symbol, source, run
+),
+
+wide_bases as (
+    select
+        symbol,
+        ts,
+        end_ts,
+        basis_bps,
+        {{ run_of('row_index', 'symbol') }} as run
+    from measured
+    where abs(basis_bps) > {{ var('max_basis_bps') }}
+),
+
+bases as (
+    select
+        symbol,
+        'perp' as source,
+        'basis_beyond_bound' as kind,
+        min(ts) as ts,
+        max(end_ts) as ts_end,
+        count(*) as affected,
+        'warn' as severity,
+        {{ counted('count(*)', 'raw bar') }}
+        || ' closed further than {{ var("max_basis_bps") }} bp from spot, at most '
+        || {{ rounded(last_by('basis_bps', 'abs(basis_bps)'), 1) }}
+        || ' bp: a crash, or prices of two things' as detail
+    from wide_bases
+    group by symbol, run
+),
+
+levels as (
+    select
+        symbol,
+        'perp' as source,
+        'price_levels_differ' as kind,
+        min(ts) as ts,
+        max(end_ts) as ts_end,
+        count(*) as affected,
+        'error' as severity,
+        {{ counted('count(*)', 'raw bar') }} || ', most of them more than '
+        || '{{ var("max_price_ratio") }} times apart from spot, in the mean '
+        || {{ rounded('exp(avg(ln(close_perp / close_spot)))', 4) }}
+        || ' times: another coin, unit or contract size; bring both to the same'
+            as detail
+    from measured
+    group by symbol
+    having
+        avg(
+            case
+                when
+                    greatest(close_perp / close_spot, close_spot / close_perp)
+                    > {{ var('max_price_ratio') }}
+                    then 1.0
+                else 0.0
+            end
+        ) > 0.5
+),
+
+-- Equal closes: a chance of the ticks that ends soon, or a file that holds spot's prices.
+-- Bars in which spot stood still prove nothing.
+moved as (
+    select
+        symbol,
+        ts,
+        end_ts,
+        close_perp = close_spot as is_equal,
+        row_number() over (partition by symbol order by end_ts) as row_index
+    from measured
+    where spot_move_bps <> 0
+),
+
+numbered_equals as (
+    select
+        *,
+        {{ run_of('row_index', 'symbol') }} as run
+    from moved
+    where is_equal
+),
+
+equal_runs as (
+    select
+        symbol,
+        min(ts) as ts,
+        max(end_ts) as end_ts,
+        count(*) as bars
+    from numbered_equals
+    group by symbol, run
+),
+
+-- the chance that a run goes on for another bar, as the runs themselves tell
+continuations as (
+    select
+        symbol,
+        (1.0 + count(case when bars > 1 then 1 end)) / (2.0 + count(*)) as chance
+    from equal_runs
+    group by symbol
+),
+
+pair_counts as (
+    select symbol, count(*) as bars from moved group by symbol
+),
+
+unlikely_runs as (
+    select
+        equal_runs.symbol,
+        equal_runs.ts,
+        equal_runs.end_ts,
+        equal_runs.bars,
+        1.0 * sum(equal_runs.bars) over (partition by equal_runs.symbol)
+        / pair_counts.bars as share
+    from equal_runs
+    inner join continuations on equal_runs.symbol = continuations.symbol
+    inner join pair_counts on equal_runs.symbol = pair_counts.symbol
+    where
+        pair_counts.bars * power(continuations.chance, equal_runs.bars)
+        < {{ var('equal_closes_chance') }}
+),
+
+equal_closes as (
+    select
+        symbol,
+        'perp' as source,
+        'perp_equals_spot' as kind,
+        ts,
+        end_ts as ts_end,
+        bars as affected,
+        case when share > {{ var('max_equal_closes_share') }} then 'error' else 'warn' end
+            as severity,
+        {{ counted('bars', 'raw bar') }} || ' in a row closed at the very price of spot, '
+        || 'longer than chance allows (' || {{ rounded('100 * share') }}
+        || ' % of the bars in such runs): the file seems to hold spot prices' as detail
+    from unlikely_runs
+),
+
+incidents as (
+    select * from price_jumps
+    union all
+    select * from bases
+    union all
+    select * from levels
+    union all
+    select * from equal_closes
+)
+
+select
+    symbol,
+    source,
+    kind,
+    ts,
+    ts_end,
+    affected,
+    severity,
+    detail
+from incidents
