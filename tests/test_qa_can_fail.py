@@ -17,7 +17,8 @@ FAULTS = {
         " from int_input_files where leg = 'spot'",
     "timeframe_is_a_multiple_of_the_raw_step":
         "update int_raw_steps set raw_step_ms = 420000 where leg = 'perp'",
-    "high_is_not_below_low": "update int_raw_bars set high = low / 2 where ts = '2025-05-01'",
+    "coverage_counts_every_raw_bar_once":
+        "update coverage set bars_present = bars_present - 1 where source = 'perp'",
     "prices_are_positive": "update int_bars set close = 0 where ts = '2025-05-01'",
     "no_incident_is_an_error": "update data_incidents set severity = 'error'",
     "selected_strategy_is_in_the_seed": "update int_strategies set is_selected = false",
@@ -56,7 +57,7 @@ FAULTS |= {
     f"{mart}_has_unique_keys": f"insert into {mart} (from {mart} limit 1)"
     for mart in (
         "prices_merged", "beta_series", "returns_decomposed", "hedge_metrics",
-        "variance_components", "paper_rebalance_log", "data_incidents",
+        "variance_components", "paper_rebalance_log", "data_incidents", "coverage",
     )
 } | {
     "prices_merged_is_finite": "update prices_merged set r_fut = 'nan' where ts = '2025-05-01'",
@@ -65,6 +66,7 @@ FAULTS |= {
     "hedge_metrics_is_finite": "update hedge_metrics set sharpe = '-inf'",
     "variance_components_is_finite": "update variance_components set variance = 'nan'",
     "paper_rebalance_log_is_finite": "update paper_rebalance_log set price_perp = 'nan'",
+    "coverage_is_finite": "update coverage set share = 'nan'",
     "not_null_hedge_strategies_strategy": "update hedge_strategies set strategy = null",
     "unique_hedge_strategies_strategy": "update hedge_strategies set strategy = 'naive'",
     "not_null_hedge_strategies_estimator": "update hedge_strategies set estimator = null",

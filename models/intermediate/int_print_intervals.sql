@@ -5,21 +5,33 @@
 with
 prints as (select * from {{ ref('int_funding_prints') }}),
 
+-- a late print belongs to the full hour before it, one a little early to the hour after
+timed as (
+    select
+        symbol,
+        ts,
+        floor(
+            ({{ ms_between(epoch_start(), 'ts') }} / 1000 + {{ var('max_print_delay_s') }})
+            / 3600
+        ) as due_hour
+    from prints
+),
+
 spaced as (
     select
         symbol,
         ts,
-        {{ ms_between('ts', 'lead(ts) over by_time') }} / 3600000.0 as spacing_hours
-    from prints
+        lead(due_hour) over by_time - due_hour as spacing_hours
+    from timed
     window by_time as (partition by symbol order by ts)
 ),
 
--- the last print has none; greatest() would pass over its NULL
+-- the last print has no spacing; greatest() would pass over its NULL
 whole as (
     select
         symbol,
         ts,
-        case when spacing_hours < 1 then 1 else round(spacing_hours) end as hours
+        case when spacing_hours < 1 then 1 else spacing_hours end as hours
     from spaced
 ),
 
