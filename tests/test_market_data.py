@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 
@@ -102,6 +104,61 @@ def test_known_faults_are_found(three_symbols: tuple) -> None:
     for outage in ("2024-10-28 20:00", "2024-10-28 21:05", "2025-01-29 01:25", "2025-08-29 06:20"):
         ts = pd.Timestamp(outage)
         assert ((flat["ts"] <= ts) & (ts < flat["ts_end"])).any(), outage
+
+
+def test_only_one_crash_went_beyond_the_bounds(three_symbols: tuple) -> None:
+    """The crash of 2025-10-10, in BNB and DOGE; Bitcoin's legs stayed within 100 bp."""
+    beyond = three_symbols[0].query(
+        "select distinct symbol, ts::date as day from data_incidents"
+        " where kind in ('price_jump', 'basis_beyond_bound', 'perp_equals_spot') order by symbol"
+    )
+    crash = pd.Timestamp("2025-10-10")
+    assert beyond.values.tolist() == [["BNBUSDT", crash], ["DOGEUSDT", crash]]
+
+
+@pytest.fixture(scope="module")
+def odd_spans(new_project: Callable[[], Project]) -> Project:
+    """A build of a clean month, and of the published notebook's sample, in one go."""
+    project = new_project()
+    february = "timestamp >= '2025-02-01 00:00+00' and timestamp < '2025-03-01 00:00+00'"
+    sources = {
+        "CLEANMONTH": ({leg: raw(leg, "BTCUSDT_5m") for leg in ("spot", "perp")}
+                       | {"funding": raw("funding", "BTCUSDT")}, february),
+        "NOTEBOOK": ({leg: MARKET_DATA / "reference" / f"{leg}_BTCUSDT_1h.parquet"
+                      for leg in ("spot", "perp")}
+                     | {"funding": MARKET_DATA / "reference" / "funding_BTCUSDT.parquet"}, "true"),
+    }
+    with duckdb.connect() as connection:
+        for symbol, (legs, condition) in sources.items():
+            for leg, path in legs.items():
+                connection.execute(
+                    f"copy (select columns(name -> name <> 'symbol'), '{symbol}' as symbol"
+                    f" from '{path}' where {condition})"
+                    f" to '{project.root}/{leg}_{symbol}.parquet'"
+                )
+    done = project.dbt("build", "--vars", json.dumps(
+        {leg: f"{leg}_*.parquet" for leg in ("spot", "perp", "funding")} | {"beta_window": 168}
+    ))
+    assert done.returncode == 0, done.stdout
+    return project
+
+
+def test_a_clean_month_raises_no_alarm(odd_spans: Project) -> None:
+    assert odd_spans.query("from data_incidents where symbol = 'CLEANMONTH'").empty
+    coverage = odd_spans.query("from coverage where symbol = 'CLEANMONTH' order by source")
+    assert coverage["bars_present"].tolist()[1:] == [28 * 288, 28 * 288]
+    assert coverage["prints_expected"][0] == coverage["prints_present"][0] == 28 * 3
+    assert (coverage["share"] == 1).all()
+
+
+def test_the_notebooks_false_close_is_found(odd_spans: Project) -> None:
+    """Its perp close of the outage of 2024-10-28 is none that the bar had."""
+    found = odd_spans.query(
+        "select kind, ts, affected from data_incidents where symbol = 'NOTEBOOK'"
+        " and source = 'perp' order by kind"
+    )
+    outage = pd.Timestamp("2024-10-28 20:00")
+    assert found.values.tolist() == [["crossed_prices", outage, 1], ["flat_bars", outage, 1]]
 
 
 def test_legs_of_different_spans_are_told(three_symbols: tuple) -> None:

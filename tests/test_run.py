@@ -63,7 +63,7 @@ def test_a_failed_test_leaves_no_folder_and_the_old_database(
     assert not (tmp_path / "bad").exists()
     assert project.database.read_bytes() == before
     assert "test no_incident_is_an_error failed with 1 row(s)" in done.stderr
-    assert "spot: 3 rows have a price that is null, not finite or not positive" in done.stderr
+    assert "spot: 3 rows with a price that is null, not finite or not positive" in done.stderr
     assert f"the first is row 101 of {tmp_path}/spot_BTCUSDT.parquet" in done.stderr
     assert "Traceback" not in done.stderr
 
