@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import stat
 import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -127,12 +128,22 @@ def file_pattern(leg: str, path: str, base: Path) -> str:
     path = os.path.expanduser(path)  # a home that does not exist is a name like any other
     absolute = base / path
     is_relative = not os.path.isabs(path)
-    if absolute.is_dir():
+    try:
+        mode = absolute.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = None
+    except OSError as error:
+        raise InputError(
+            f"--{leg}: {path} cannot be opened ({error.strerror}): check the path and its rights."
+        ) from error
+    if mode and stat.S_ISDIR(mode):
         raise InputError(
             f"--{leg}: {path} is a folder: give a parquet file, or a glob such as"
             f" {path.rstrip('/')}/*.parquet."
         )
-    if absolute.exists():
+    if mode and not stat.S_ISREG(mode):
+        raise InputError(f"--{leg}: {path} is a pipe or a device: give a parquet file.")
+    if mode:
         return glob.escape(str(absolute)).replace("{", "[{]")
     if not glob.has_magic(path):
         raise InputError(f"--{leg}: {path} does not exist: check the path.")
@@ -252,6 +263,12 @@ def check_common_span(
     symbols = {leg: {file.symbol for file in files if file.leg == leg} for leg in legs}
     shared = set.intersection(*symbols.values())
     if not shared:
+        of_1000 = next((name for name in symbols["spot"] if f"1000{name}" in symbols[legs[-2]]), "")
+        if of_1000:
+            raise InputError(
+                f"1000{of_1000} counts in 1000 coins of {of_1000}: divide the perp's prices by"
+                f" 1000, and name it {of_1000} in its file's name or its column symbol."
+            )
         found = "; ".join(f"{leg}: {' '.join(sorted(symbols[leg]))}" for leg in legs)
         raise InputError(
             f"no symbol is in every input ({found}): give files of one pair, or name it with"

@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -155,6 +156,8 @@ def build(dbt_vars: dict[str, Any], workspace: Path) -> Path:
             raise
     if process.returncode:
         results = target / "run_results.json"
+        if unwritten := re.search(r"(Could not write|No space left).*", "\n".join(messages)):
+            raise OSError(unwritten.group())
         raise BuildError(
             describe_failures(results, database) if results.exists() and database.exists()
             else "dbt build failed: " + one_line(" ".join(messages))
@@ -278,7 +281,10 @@ def main() -> int:
         print("stopped; nothing was written", file=sys.stderr)
         return 130
     except (OSError, duckdb.IOException) as error:
-        print(f"error: could not write the results ({one_line(str(error))})", file=sys.stderr)
+        print(
+            f"error: the results could not be written ({one_line(str(error))}): make room on the"
+            " disk, or check the folder's rights.", file=sys.stderr,
+        )
         return 2
     from scripts.summary import summary
 

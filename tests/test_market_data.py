@@ -132,7 +132,7 @@ def odd_spans(new_project: Callable[[], Project]) -> Project:
         for symbol, (legs, condition) in sources.items():
             for leg, path in legs.items():
                 connection.execute(
-                    f"copy (select columns(name -> name <> 'symbol'), '{symbol}' as symbol"
+                    f"copy (select columns(lambda name: name <> 'symbol'), '{symbol}' as symbol"
                     f" from '{path}' where {condition})"
                     f" to '{project.root}/{leg}_{symbol}.parquet'"
                 )
