@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from scripts import run
-from scripts.project import InputError
+from scripts import inputs, run
+from scripts.project import InputError, default_vars
 from tests.conftest import ROOT, Project, write_parquet
 
 BARS = 1_000
@@ -131,6 +133,50 @@ BAD_FRAMES: dict[str, tuple[str, Callable[[], pd.DataFrame], list[str]]] = {
         ),
         ["1 of 1000 rows have no time", "2009 to 2099"],
     ),
+    "zero prices": (
+        "spot", lambda: change(bars(), close=0.0), ["no usable price for BTCUSDT"],
+    ),
+    "infinite prices": (
+        "perp", lambda: change(bars(), close=np.inf), ["no usable price for BTCUSDT"],
+    ),
+    "booleans for prices": (
+        "spot", lambda: change(bars(), close=True), ["close is BOOLEAN, not a number"],
+    ),
+    "lists for prices": (
+        "spot", lambda: change(bars(), close=[[1.0]] * BARS), ["close is DOUBLE[], not a number"],
+    ),
+    "prices with commas": (
+        "perp", lambda: change(bars(), close="64,000.5"), ["close is VARCHAR, not a number"],
+    ),
+    "times of day": (
+        "spot", lambda: change(bars(), timestamp=bars()["timestamp"].dt.time),
+        ["timestamp is TIME, not a time"],
+    ),
+    "durations for times": (
+        "perp", lambda: change(bars(), timestamp=pd.Timedelta("1h")),
+        ["timestamp is INTERVAL, not a time"],
+    ),
+    "times in a unit that is not known": (
+        "spot", lambda: change(bars(), timestamp=bars()["timestamp"].dt.year),
+        ["1000 of 1000 rows have no time"],
+    ),
+    "one time again and again": (
+        "spot", lambda: change(bars(), timestamp=bars()["timestamp"][0]), ["has a single bar"],
+    ),
+    "a funding file for bars": (
+        "perp", prints, ["no column close", "timestamp, funding_rate"],
+    ),
+    "a file of bars for funding": (
+        "funding", bars, ["no column funding_rate", "timestamp, close"],
+    ),
+    "a contract of 1000 coins": (
+        "perp", lambda: change(bars(), symbol="1000BTCUSDT"),
+        ["1000BTCUSDT counts in 1000 coins of BTCUSDT", "divide the perp's prices by 1000"],
+    ),
+    "two symbols, none in the other leg": (
+        "perp", lambda: pd.concat([change(bars(), symbol=pair) for pair in ("AUSDT", "BUSDT")]),
+        ["no symbol is in every input", "perp: AUSDT BUSDT"],
+    ),
     "another symbol": (
         "perp", lambda: change(bars(), symbol="ETHUSDT"),
         ["no symbol is in every input", "perp: ETHUSDT", "spot: BTCUSDT"],
@@ -145,7 +191,7 @@ def test_bad_columns_and_rows(good: dict[str, Path], name: str) -> None:
     message = refusal(good)
     for word in words:
         assert word in message
-    if "share" not in message and "no symbol is in" not in message:
+    if not any(of_legs in message for of_legs in ("share", "no symbol is in", "counts in 1000")):
         assert good[leg].name in message
     assert "\n" not in message
 
@@ -178,22 +224,104 @@ def test_parquet_with_a_broken_middle(good: dict[str, Path]) -> None:
     assert good["spot"].name in message
 
 
-def test_file_that_does_not_exist(good: dict[str, Path]) -> None:
-    good["spot"] = good["spot"].with_name("nowhere.parquet")
-    message = refusal(good)
-    assert "nowhere.parquet does not exist" in message
+def looped(path: Path) -> Path:
+    """Make a symlink to itself."""
+    path.symlink_to(path)
+    return path
 
 
-def test_glob_that_matches_nothing(good: dict[str, Path]) -> None:
-    good["spot"] = good["spot"].with_name("no-*.parquet")
-    assert "no file matches" in refusal(good)
+def dangling(path: Path) -> Path:
+    """Make a symlink to nothing."""
+    path.symlink_to(path.with_name("gone"))
+    return path
 
 
-def test_folder_given_as_a_file(good: dict[str, Path]) -> None:
-    good["funding"] = good["funding"].parent
-    message = refusal(good)
-    assert "is a folder" in message
-    assert "/*.parquet" in message
+def pipe(path: Path) -> Path:
+    """Make a named pipe, that would be waited on for ever."""
+    os.mkfifo(path)
+    return path
+
+
+# name: (what is given in the place of a file, words of the refusal)
+BAD_PATHS: dict[str, tuple[Callable[[Path], Path | str], list[str]]] = {
+    "nothing there": (
+        lambda folder: folder / "nowhere.parquet",
+        ["nowhere.parquet does not exist", "check the path"],
+    ),
+    "a file as a folder": (
+        lambda folder: folder / "spot_BTCUSDT.parquet" / "x.parquet", ["does not exist"],
+    ),
+    "a folder": (lambda folder: folder, ["is a folder", "/*.parquet"]),
+    "a glob without a match": (
+        lambda folder: folder / "no-*.parquet", ["no file matches", "check the pattern"],
+    ),
+    "a glob that matches other files": (
+        lambda folder: (folder / "notes.txt").write_text("buy") and folder / "*.txt",
+        ["notes.txt is not a parquet file"],
+    ),
+    "a symlink to nothing": (lambda folder: dangling(folder / "link"), ["link does not exist"]),
+    "a symlink to itself": (
+        lambda folder: looped(folder / "loop"), ["loop cannot be opened", "symbolic links"],
+    ),
+    "a pipe": (lambda folder: pipe(folder / "pipe"), ["is a pipe or a device"]),
+    "a device": (lambda folder: Path("/dev/null"), ["/dev/null is a pipe or a device"]),
+    "a name too long": (lambda folder: folder / ("x" * 300), ["cannot be opened", "too long"]),
+    "SQL": (
+        lambda folder: folder / "x'; drop table hedge_metrics; --", ["drop table", "not exist"],
+    ),
+    "shell": (
+        lambda folder: folder / "$(touch here) `touch here` | tee", ["touch here", "not exist"],
+    ),
+    "a template": (lambda folder: folder / "{{ var('spot') }}{% raw %}", ["does not exist"]),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PATHS)
+def test_bad_paths(good: dict[str, Path], tmp_path: Path, name: str) -> None:
+    make, words = BAD_PATHS[name]
+    message = refusal(good | {"spot": good["spot"], "perp": make(tmp_path)})
+    assert message.startswith(("--perp: ", str(tmp_path)))
+    for word in words:
+        assert word in message
+    assert not list(tmp_path.rglob("here"))
+
+
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """Be a user that owns nothing, as tests may run as root, who may open anything."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if user == 0:
+            os.seteuid(user)
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_what_may_not_be_read(good: dict[str, Path], what: str) -> None:
+    folder = good["spot"].parent / "closed"
+    closed = write_parquet(folder / "spot_BTCUSDT.parquet", bars())
+    opened = [*closed.parents][1:]
+    modes = {path: path.stat().st_mode for path in opened}
+    for path in opened[:3]:  # pytest's own folders
+        path.chmod(0o755)
+    (closed if what == "file" else folder).chmod(0)
+    try:
+        with without_rights(), pytest.raises(InputError) as refused:
+            inputs.check(
+                default_vars() | {
+                    leg: inputs.file_pattern(leg, str(path), Path.cwd())
+                    for leg, path in (good | {"spot": closed}).items()
+                }
+            )
+    finally:
+        folder.chmod(0o755)
+        for path in opened[:3]:
+            path.chmod(modes[path])
+    assert "cannot be opened (Permission denied)" in str(refused.value)
+    assert closed.name in str(refused.value)
 
 
 def test_bars_of_two_sizes_in_one_glob(good: dict[str, Path]) -> None:
@@ -238,6 +366,8 @@ def test_seed_with_a_broken_row(
         (["--vol_window", "1"], "vol_window is 1"),
         (["--vol_target", "0"], "vol_target is 0"),
         (["--symbol", "DOGEUSDT"], "holds no row of DOGEUSDT"),
+        (["--symbol", "x'; drop table y; --"], "holds no row of x'; drop table y; --"),
+        (["--symbol", "$(reboot)"], "holds no row of $(reboot)"),
         (["--symbol", "BTCUSDT", "ETHUSTD"], "--symbol: ETHUSTD is in no input"),
     ],
 )

@@ -24,48 +24,97 @@ def raw_bars(symbol: str, close: np.ndarray) -> pd.DataFrame:
     })
 
 
-def spot_of(case: str, bars: pd.DataFrame) -> pd.DataFrame:
-    """Return spot bars with the fault of a case."""
-    if case == "STRAY":  # a bar two minutes late, at another price
-        stray = bars.iloc[[1200]].assign(close=1.0)
-        stray["timestamp"] += pd.Timedelta("2min")
-        return pd.concat([bars, stray])
-    if case == "INFINITEVOLUME":
-        return bars.assign(volume=np.where(np.arange(len(bars)) == 1200, np.inf, 1.0))
-    if case == "LASTRAWBAR":  # 10:55 is missing, and with it the bar of 10:00
-        return bars[bars["timestamp"] != TIMES[100] + pd.Timedelta("55min")]
-    if case == "MIDDLERAWBAR":  # 10:30 is missing: the bar is there, of 11 raw bars
-        return bars[bars["timestamp"] != TIMES[100] + pd.Timedelta("30min")]
-    return bars
-
-
 SHORT = "NEWLISTING"  # 15 hours: fewer than the window
-CASES = ["CLEAN", "STRAY", "INFINITEVOLUME", "LASTRAWBAR", "MIDDLERAWBAR"]
+ODD_NAME = "A'; drop table x; --$(touch here){{ y }}/../\""
+# what must give the same figures as CLEAN
+HARMLESS = [
+    "STRAY", "INFINITEVOLUME", "MIDDLERAWBAR", "REVERSED", "TWICE", "TINY", "HUGE", "THOUSANDS",
+    "HOURLYPRINTS", "MOREFUNDING", "LOCALTIME", ODD_NAME,
+]
+CASES = [
+    "CLEAN", *HARMLESS, "LASTRAWBAR", "LATESTART", "EARLYEND", "NOFIRSTPRINT", "CLOCKBACK",
+    "SUMMERTIME", "WINTERTIME",
+]
+
+
+def legs_of(case: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return spot bars, perp bars and prints with the oddity of a case."""
+    spot, perp = (raw_bars(case, close) for close in prices())
+    funding = pd.DataFrame({"timestamp": PRINT_TIMES, "rate": 1e-4, "symbol": case})
+    one_bar = RAW_TIMES[1200]
+    match case:
+        case "STRAY":  # a bar two minutes late, at another price
+            stray = spot.iloc[[1200]].assign(close=1.0, timestamp=one_bar + pd.Timedelta("2min"))
+            spot = pd.concat([spot, stray])
+        case "INFINITEVOLUME":
+            spot = spot.assign(volume=np.where(spot["timestamp"] == one_bar, np.inf, 1.0))
+        case "MIDDLERAWBAR":  # 10:30 is missing: the bar is there, of 11 raw bars
+            spot = spot[spot["timestamp"] != TIMES[100] + pd.Timedelta("30min")]
+        case "LASTRAWBAR":  # 10:55 is missing, and with it the bar of 10:00
+            spot = spot[spot["timestamp"] != TIMES[100] + pd.Timedelta("55min")]
+        case "REVERSED":
+            spot, perp, funding = spot[::-1], perp[::-1], funding[::-1]
+        case "TWICE":  # a block that was downloaded twice
+            spot = pd.concat([spot, spot[500:700]])
+        case "TINY" | "HUGE":  # 1e-8 a coin, and 1e12
+            factor = 1e-10 if case == "TINY" else 1e10
+            spot, perp = (leg.assign(close=leg["close"] * factor) for leg in (spot, perp))
+        case "THOUSANDS":  # both legs count in 1000 coins
+            spot, perp = (leg.assign(close=leg["close"] * 1000) for leg in (spot, perp))
+        case "HOURLYPRINTS":  # the same funding, paid every hour
+            hourly = pd.DataFrame({"timestamp": TIMES, "rate": 1e-4 / 8})
+            funding = hourly.assign(symbol=case)
+        case "MOREFUNDING":  # years of it, before and after the bars
+            times = pd.date_range("2023-01-01", "2027-01-01", freq="8h", tz="UTC")
+            funding = pd.DataFrame({"timestamp": times, "rate": 1e-4, "symbol": case})
+        case "LOCALTIME":  # zoned times of a place with half an hour's offset
+            spot = spot.assign(timestamp=spot["timestamp"].dt.tz_convert("Asia/Kolkata"))
+        case "LATESTART":
+            perp = perp[12 * 24:]
+        case "EARLYEND":
+            perp = perp[:-12 * 24]
+        case "NOFIRSTPRINT":
+            funding = funding[1:]
+        case "CLOCKBACK":  # three hours stamped an hour early, over the one before
+            shift = pd.Series(pd.Timedelta(0), index=spot.index)
+            shift[1200:1236] = pd.Timedelta("1h")
+            spot = spot.assign(timestamp=spot["timestamp"] - shift)
+        case "SUMMERTIME" | "WINTERTIME":  # bars named by a wall clock that is changed
+            change = "2025-03-05" if case == "SUMMERTIME" else "2025-10-30"
+            ahead = pd.Timestamp(change, tz="UTC") - TIMES[0]
+            spot, perp = (
+                leg.assign(timestamp=(leg["timestamp"] + ahead).dt.tz_convert("America/New_York")
+                           .dt.tz_localize(None).dt.tz_localize("UTC"))
+                for leg in (spot, perp)
+            )
+            funding = funding.assign(timestamp=funding["timestamp"] + ahead)
+    return spot, perp, funding
 
 
 @pytest.fixture(scope="module")
 def built(new_project: Callable[[], Project]) -> tuple[Project, dict[str, Path], str]:
     """A build of every case: project, run folders by symbol, stderr."""
     project = new_project()
-    spot, perp = prices()
-    write_parquet(project.root / "in" / "spot.parquet", pd.concat(
-        [spot_of(case, raw_bars(case, spot)) for case in [*CASES, "NOFUNDING", "NOPERP"]]
-        + [raw_bars(SHORT, spot)[:180]]
+    spots, perps, fundings = (list(frames) for frames in zip(
+        *(legs_of(case) for case in [*CASES, SHORT, "NOFUNDING", "NOPERP"]), strict=True
     ))
-    write_parquet(project.root / "in" / "perp.parquet", pd.concat(
-        [raw_bars(case, perp) for case in [*CASES, "NOFUNDING", SHORT]]
-    ))
-    write_parquet(project.root / "in" / "funding.parquet", pd.concat([
-        pd.DataFrame({"timestamp": PRINT_TIMES, "rate": 1e-4, "symbol": case})
-        for case in [*CASES, "NOPERP", SHORT]
-    ]))
+    spots[-3] = spots[-3][:180]
+    inputs = {
+        "spot": pd.concat(spots), "perp": pd.concat(perps[:-1]),
+        "funding": pd.concat([*fundings[:-2], fundings[-1]]),
+    }
+    for leg, frame in inputs.items():
+        # found through a link
+        target = write_parquet(project.root / "elsewhere" / f"{leg}.parquet", frame)
+        (project.root / "in").mkdir(exist_ok=True)
+        (project.root / "in" / f"{leg}.parquet").symlink_to(target)
     done = project.run(
         "--spot", "in/spot.parquet", "--perp", "in/perp.parquet", "--funding",
         "in/funding.parquet", "--beta_window", 20, "--vol_window", 5, "--out", "out",
     )
     assert done.returncode == 0, done.stderr
-    folders = {Path(line).parent.name: Path(line) for line in done.stdout.splitlines()}
-    return project, folders, done.stderr
+    folders = [Path(line) for line in done.stdout.splitlines()]
+    return project, {read_metrics(path)["symbol"]: path for path in folders}, done.stderr
 
 
 def closes(folder: Path) -> pd.Series:
@@ -73,13 +122,50 @@ def closes(folder: Path) -> pd.Series:
     return pd.read_csv(folder / "spot_snapshot.csv").set_index("ts")["close"]
 
 
-@pytest.mark.parametrize("case", ["STRAY", "INFINITEVOLUME", "MIDDLERAWBAR"])
-def test_faults_that_leave_the_closes_as_they_are(built: tuple, case: str) -> None:
+@pytest.mark.parametrize("case", HARMLESS)
+def test_what_is_odd_but_harmless_changes_no_figure(built: tuple, case: str) -> None:
     _, folders, _ = built
-    pd.testing.assert_series_equal(closes(folders[case]), closes(folders["CLEAN"]))
-    clean, odd = (read_metrics(folders[name])["strategies"] for name in ("CLEAN", case))
-    for name, figures in clean.items():
-        assert odd[name] == pytest.approx(figures, rel=1e-9, abs=1e-12)
+    clean, odd = (read_metrics(folders[name]) for name in ("CLEAN", case))
+    assert odd["sample"] == clean["sample"]
+    assert odd["market"] == pytest.approx(clean["market"], rel=1e-9)
+    for name, figures in clean["strategies"].items():
+        assert odd["strategies"][name] == pytest.approx(figures, rel=1e-9, abs=1e-12)
+
+
+def test_no_name_of_a_symbol_is_code_or_a_path(built: tuple) -> None:
+    project, folders, _ = built
+    assert folders[ODD_NAME].parent.parent == project.root / "out"
+    assert not list(project.root.rglob("here"))
+
+
+# case: (merged bars, incidents by kind; what follows for the ratios aside)
+CONSEQUENCES = {
+    "CLEAN": (200, {}),
+    "STRAY": (200, {"unaligned_bars": 1}),
+    "INFINITEVOLUME": (200, {}),
+    "MIDDLERAWBAR": (200, {"missing_bars": 1}),
+    "LASTRAWBAR": (199, {"missing_bars": 1}),
+    "REVERSED": (200, {}),
+    "TWICE": (200, {"duplicate_bars": 1}),
+    "MOREFUNDING": (200, {}),
+    "LATESTART": (176, {"span_differs": 1}),
+    "EARLYEND": (176, {"span_differs": 1}),
+    "NOFIRSTPRINT": (200, {"missing_print": 1}),
+    # the hour written twice, where the later row of the file wins, and the one left empty;
+    # between them the legs are an hour apart
+    "CLOCKBACK": (199, {"basis_beyond_bound": 1, "conflicting_bars": 1, "missing_bars": 1,
+                        "price_jump": 1}),
+    # the hour that the clock skips, in both legs, or has twice; bars lie before the first print
+    "SUMMERTIME": (200, {"missing_bars": 2, "missing_print": 1}),
+    "WINTERTIME": (199, {"conflicting_bars": 2, "missing_print": 1}),
+}
+
+
+@pytest.mark.parametrize("case", CONSEQUENCES)
+def test_each_fault_is_told(built: tuple, case: str) -> None:
+    metrics = read_metrics(built[1][case])
+    metrics["incidents"].pop("beta_undefined", None)
+    assert (metrics["sample"]["merged_bars"], metrics["incidents"]) == CONSEQUENCES[case]
 
 
 def test_a_bar_without_its_last_raw_bar_does_not_exist(built: tuple) -> None:
@@ -91,19 +177,9 @@ def test_a_bar_without_its_last_raw_bar_does_not_exist(built: tuple) -> None:
     assert sorted(counted.unique()) == [11, 12]
 
 
-def test_each_fault_is_an_incident(built: tuple) -> None:
-    _, folders, _ = built
-    incidents = {case: read_metrics(folders[case])["incidents"] for case in CASES}
-    assert incidents == {
-        "CLEAN": {},
-        "STRAY": {"unaligned_bars": 1},
-        "INFINITEVOLUME": {},
-        # 1 of 5 rows is over the gap: too many for the volatility's frame
-        "LASTRAWBAR": {"missing_bars": 1, "beta_undefined": 1},
-        "MIDDLERAWBAR": {"missing_bars": 1},
-    }
-    volumes = pd.read_csv(folders["INFINITEVOLUME"] / "spot_snapshot.csv")["volume"]
-    assert volumes.min() == 11  # the raw bar whose volume is not known adds none
+def test_a_volume_that_is_not_known_adds_none(built: tuple) -> None:
+    volumes = pd.read_csv(built[1]["INFINITEVOLUME"] / "spot_snapshot.csv")["volume"]
+    assert sorted(volumes.unique()) == [11, 12]
 
 
 def test_a_symbol_that_lacks_an_input_is_not_evaluated_and_named(built: tuple) -> None:
