@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -244,6 +246,34 @@ def test_a_killed_run_leaves_no_folder_and_is_cleaned_up(
     assert not list((tmp_path / "out").glob("*"))
     project.run_folders("--out", tmp_path / "out")
     assert not list(project.database.parent.glob(".building-*"))
+
+
+@pytest.mark.parametrize("room_mb", [0.3, 2.0])
+def test_a_full_disk_leaves_nothing_and_is_told(
+    sample_project: tuple[Project, Path], tmp_path: Path, room_mb: float
+) -> None:
+    """No file may grow beyond a size, as where no more blocks are left."""
+    project, _ = sample_project
+    before = project.database.read_bytes()
+
+    def fill_disk() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(room_mb * 1e6),) * 2)
+
+    done = subprocess.run(
+        project.command("scripts.run", "--timeframe", "4h", "--beta_window", "100",
+                        "--out", str(tmp_path / "out")),
+        cwd=project.root, preexec_fn=fill_disk, capture_output=True, text=True, timeout=300,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: the results could not be written (")
+    assert "File too large" in done.stderr
+    assert "make room on the disk" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.rglob("*.*"))
+    assert not list(project.database.parent.glob(".building-*"))
+    assert project.database.read_bytes() == before
 
 
 def test_export_says_what_is_missing(project: Project, tmp_path: Path) -> None:
