@@ -21,6 +21,7 @@ import re
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -48,17 +49,22 @@ ORIGINS = {
 ELSEWHERE = "move it away, or choose another --out."
 
 
+@cache
+def staging() -> ModuleType:
+    """Return the macros that the models read their inputs with."""
+    return input_macros(default_vars())
+
+
 @dataclass(frozen=True)
 class Table:
     """The rows of a file as they stand: the table `source`, and its layout as staging has it."""
 
     connection: duckdb.DuckDBPyConnection
-    macros: ModuleType
     layout: dict[str, Any]
 
     def column(self, candidates: str) -> str | None:
         """Return the name of the column that staging would take, if there is one."""
-        column = json.loads(self.macros.input_column(self.layout, candidates))
+        column = json.loads(staging().input_column(self.layout, candidates))
         return column and column["name"]
 
     def first(self, query: str) -> tuple | None:
@@ -145,8 +151,6 @@ def read(
                 raise InputError("is a folder: give the files in it.")
             if not path.is_file():
                 raise InputError("is no file: check the path.")
-            if not path.stat().st_size:
-                raise InputError("is empty: download or write it again.")
             plain, packing = market_files.unpacked(path, Path(folder))
             form = packing + market_files.load_source(connection, plain)
             return take(connection, path, form, place, arguments)
@@ -172,15 +176,15 @@ def take(
 ) -> Imported:
     """Check the table `source`, and add its rows of the symbol to the table `imported`."""
     is_bars = arguments.rows == "bars"
-    macros = input_macros(default_vars())
+    macros = staging()
     described = connection.execute("describe source").fetchall()
-    table = Table(connection, macros, {"files": [str(path)], "columns": [
+    table = Table(connection, {"files": [str(path)], "columns": [
         {"name": name, "type": kind} for name, kind, *_ in described if name != "source_row"
     ]})
     left_out = keep_symbol(table, arguments.symbol)
     times = macros.bar_time_columns() if is_bars else macros.print_time_columns()
-    time = macros.time_expression(table.layout, times)
     columns = bar_columns(table) if is_bars else rate_column(table)
+    time = macros.time_expression(table.layout, times)
     check_cells(table, time, {"timestamp": table.column(times)} | columns)
     if is_bars:
         check_bars(table)
@@ -237,9 +241,9 @@ def bar_columns(table: Table) -> dict[str, str]:
     """Return the columns of a table of bars, by the names that they get."""
     found = {name: column for name in VALUES["bars"] if (column := table.column(name))}
     if "close" not in found:
-        if rate := table.column(table.macros.rate_columns()):
+        if rate := table.column(staging().rate_columns()):
             raise InputError(f"has no close, but {rate}: give prints as --kind funding.")
-        table.macros.number_expression(table.layout, "close", is_required=True)
+        staging().number_expression(table.layout, "close", is_required=True)
     return found
 
 
@@ -248,12 +252,12 @@ def rate_column(table: Table) -> dict[str, str]:
 
     freqtrade stores prints as bars, with the rate as open.
     """
-    rates = table.macros.rate_columns()
+    rates = staging().rate_columns()
     rate = table.column(rates)
     if not rate and all(table.column(name) for name in VALUES["bars"]):
         rate = table.column("open")
     if not rate:
-        table.macros.number_expression(table.layout, rates, is_required=True)
+        staging().number_expression(table.layout, rates, is_required=True)
     return {"funding_rate": rate}
 
 
@@ -267,12 +271,12 @@ def check_cells(table: Table, time: str, columns: dict[str, str]) -> None:
     table.connection.execute(f"""
         create or replace temp table cells as
         select
-            {table.macros.plausible_time('ts')} as timestamp, {', '.join(numbers)}, * exclude (ts)
+            {staging().plausible_time('ts')} as timestamp, {', '.join(numbers)}, * exclude (ts)
         from (select source_row, try({time}) as ts, {found} from source)
     """)
     if not table.first("from cells limit 1"):
         raise InputError("holds no row: download or write it again.")
-    faults = {name: f"not {table.macros.is_finite(name)}" for name in columns}
+    faults = {name: f"not {staging().is_finite(name)}" for name in columns}
     # no time that a spreadsheet has rounded, as in 1.73569E+12
     faults["timestamp"] = r"timestamp is null or regexp_matches(timestamp_, '^[\d.]+E')"
     if "volume" in faults:
@@ -307,7 +311,7 @@ def is_motionless(table: Table) -> bool:
         name: f"try_cast({sql_name(column)}::varchar as double)" for name, column in columns.items()
     }
     known = ", ".join(
-        f"if({table.macros.is_finite(number)}, {number}, 0) as {name}_"
+        f"if({staging().is_finite(number)}, {number}, 0) as {name}_"
         for name, number in numbers.items()
     )
     return table.first(
@@ -327,7 +331,7 @@ def check_bars(table: Table) -> None:
 
 def check_rates(table: Table) -> None:
     """Refuse bars that are given as prints, and rates that are no fractions."""
-    if not table.column(table.macros.rate_columns()) and not is_motionless(table):
+    if not table.column(staging().rate_columns()) and not is_motionless(table):
         raise InputError(
             "has no rate, and its bars move as prices do: give it as --kind spot or perp."
         )
@@ -479,7 +483,8 @@ def main() -> int:
         print(f"error: {one_line(str(error))}", file=sys.stderr)
         return 2
     except (OSError, duckdb.IOException) as error:
-        print(f"error: --out: could not write ({one_line(str(error))})", file=sys.stderr)
+        reason = one_line(str(error))
+        print(f"error: --out: cannot be written to ({reason}): choose another.", file=sys.stderr)
         return 2
     print(path)
     return 0

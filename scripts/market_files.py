@@ -174,6 +174,8 @@ def load_source(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
     Returns the format. Raises InputError for a format that is not known.
     """
     head = first_bytes(path)
+    if not head:
+        raise InputError(f"{path} is empty: download or write it again.")
     for magic, fault in UNREADABLE.items():
         if head.startswith(magic):
             raise InputError(f"{path} {fault}.")
