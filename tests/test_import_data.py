@@ -477,6 +477,7 @@ def with_price(column: str, value: object) -> pd.DataFrame:
     return frame
 
 
+STILL = BARS.assign(open=0.5, high=0.5, low=0.5, close=0.5, volume=0.0)
 CHEAP = BARS.assign(**{name: BARS[name] * 1e-9 for name in ("open", "high", "low", "close")})
 REFUSED: dict[str, tuple[str, str, object, list[str]]] = {
     # name: (kind, name of the file, its content, words of the refusal)
@@ -552,13 +553,19 @@ REFUSED: dict[str, tuple[str, str, object, list[str]]] = {
         "funding", "a.csv", as_csv(CHEAP), ["as prices do", "--kind spot or perp"]
     ),
     "still candles of a dear coin as prints": (
-        "funding", "a.csv", as_csv(BARS.assign(open=5, high=5, low=5, close=5, volume=0)),
+        "funding", "a.csv", as_csv(STILL.assign(open=5, high=5, low=5, close=5)),
         ["as prices do"],
     ),
     "still candles with trades as prints": (
-        "funding", "a.csv", as_csv(BARS.assign(open=.5, high=.5, low=.5, close=.5)),
-        ["as prices do"],
+        "funding", "a.csv", as_csv(STILL.assign(volume=BARS["volume"])), ["as prices do"],
     ),
+    **{
+        f"candles in which only the {name} moves, as prints": (
+            "funding", "a.csv",
+            as_csv(STILL.assign(**{name: [0.5, 0.5, 0.6, 0.5, 0.5, 0.5]})), ["as prices do"],
+        )
+        for name in ("high", "low", "close")
+    },
     "freqtrade's prints as bars": ("perp", "a.feather", freqtrade(), ["--kind funding"]),
     "freqtrade's other prints as bars": ("spot", "a.feather", freqtrade(None), ["--kind funding"]),
     "freqtrade's prints as bars, cut to closes": (
