@@ -219,7 +219,7 @@ def keep_symbol(table: Table, symbol: str) -> str:
         return ""
     name = f"trim({sql_name(column)}::varchar)"
     found = table.connection.execute(
-        f"select {name} as name, count(*) from source where name <> '' group by name order by name"
+        f"select {name}, count(*) from source where {name} <> '' group by all order by all"
     ).fetchall()
     others = {name: rows for name, rows in found if normalised(name) != symbol}
     if not others:

@@ -258,7 +258,8 @@ BAR_FILES: dict[str, tuple[str, str, object]] = {
     )),
     "columns that the script uses itself": (
         "bars.csv", "OHLCV CSV",
-        as_csv(BARS.assign(source_row=range(6, 0, -1), file=9, source="x", close_="y", cells=1)),
+        as_csv(BARS.assign(source_row=range(6, 0, -1), file=9, source="x", close_="y",
+                           name="ETHUSDT", symbol="BTCUSDT", cells=1)),
     ),
     "an ending that is not true": ("bars.parquet", "OHLCV CSV", as_csv(BARS)),
     "an ending of packed files": ("bars.csv.gz", "OHLCV CSV", as_csv(BARS)),
