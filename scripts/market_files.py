@@ -6,16 +6,23 @@ or none, and times in ms or µs, as they were made at different times.
 
 from __future__ import annotations
 
+import codecs
 import csv
+import gzip
+import json
 import os
 import re
 import shutil
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+from pyarrow import feather
 
+from scripts.inputs import check_is_parquet
 from scripts.project import InputError, sql_text
 
 # what the exchange's files and REST answers hold, in this order, where no header says so
@@ -26,6 +33,17 @@ KLINE_COLUMNS = (
 OHLCV_COLUMNS = ("timestamp", "open", "high", "low", "close", "volume")
 PRINT_COLUMNS = ("calc_time", "funding_interval_hours", "last_funding_rate")
 HEADERLESS = {"bars": KLINE_COLUMNS, "prints": PRINT_COLUMNS}
+NAMES_BY_COUNT = {
+    len(names): names for names in (KLINE_COLUMNS, OHLCV_COLUMNS, PRINT_COLUMNS)
+}
+# how files start that are refused, and why
+UNREADABLE = {
+    b"FEA1": "is feather of version 1: write it again as version 2",
+    b"\x89HDF": "is HDF5: convert it to feather, parquet or CSV",
+    b"<": "is a web page, not data: download it again",
+}
+# what tells that an exchange's answer is no data, and why
+MESSAGE_KEYS = {"msg", "retMsg", "message", "error"}
 INTERVALS_MS = {
     "1m": 60_000, "3m": 180_000, "5m": 300_000, "15m": 900_000, "30m": 1_800_000,
     "1h": 3_600_000, "2h": 7_200_000, "4h": 14_400_000, "6h": 21_600_000, "8h": 28_800_000,
@@ -116,3 +134,168 @@ def read_metadata(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str
 def glob_escape(path: Path) -> str:
     """Return a path as a pattern that DuckDB takes literally."""
     return re.sub(r"[][*?]", r"[\g<0>]", str(path))
+
+
+def unpacked(path: Path, folder: Path) -> tuple[Path, str]:
+    """Return a file's content as a file named `source` in a folder, and how it was packed.
+
+    Whatever the path is, that name is no pattern, and no ending promises a format.
+    Raises InputError where it cannot be unpacked.
+    """
+    target = folder / "source"
+    head = first_bytes(path)
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        if b"xl/workbook" in path.read_bytes():
+            raise InputError(f"{path} is an Excel workbook: save its sheet as CSV.")
+        return unzipped(path, folder).replace(target), "zipped "
+    if head.startswith(b"\x1f\x8b"):
+        try:
+            with gzip.open(path) as packed, target.open("wb") as plain:
+                shutil.copyfileobj(packed, plain)
+        except (EOFError, OSError, zlib.error) as error:
+            raise InputError(f"{path} cannot be unpacked ({error}): download it again.") from error
+        return target, "gzipped "
+    target.symlink_to(path.absolute())
+    return target, ""
+
+
+def first_bytes(path: Path) -> bytes:
+    """Return how a file starts, without a byte order mark and the space before its text."""
+    with path.open("rb") as file:
+        return file.read(4096).removeprefix(codecs.BOM_UTF8).lstrip()
+
+
+def load_source(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
+    """Load a file's rows into the table `source`, as they are, numbered in `source_row`.
+
+    Columns of text stay text; where nothing names the columns, their number does. The
+    connection is to have one thread, or the order is not sure.
+
+    Returns the format. Raises InputError for a format that is not known.
+    """
+    head = first_bytes(path)
+    if not head:
+        raise InputError(f"{path} is empty: download or write it again.")
+    for magic, fault in UNREADABLE.items():
+        if head.startswith(magic):
+            raise InputError(f"{path} {fault}.")
+    if head.startswith(b"PAR1"):
+        check_is_parquet(str(path))
+        form, rows = "parquet", numbered(f"from read_parquet({sql_text(str(path))})")
+    elif head.startswith(b"ARROW1"):
+        try:
+            connection.register("arrow_table", feather.read_table(path))
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"{path} cannot be read ({error}): write it again.") from error
+        form, rows = "feather", numbered("from arrow_table")
+    elif head.startswith((b"[", b"{")):
+        form, rows = "JSON", json_rows(connection, path, head)
+    else:
+        form, rows = "CSV", separated_rows(path, head)
+    connection.execute(f"create or replace temp table source as from {rows}")
+    return form
+
+
+def numbered(rows: str) -> str:
+    """Return the SQL that counts rows in their order, from 1."""
+    return (
+        "(select columns(lambda name: lower(name) <> 'source_row'),"
+        f" row_number() over () as source_row {rows})"
+    )
+
+
+def separated_rows(path: Path, head: bytes) -> str:
+    """Return the SQL that reads a CSV file, whatever separates its cells."""
+    line = head.decode("utf-8", "replace").split("\n")[0]
+    # the comma comes last, for it may stand within numbers
+    first = {mark: next(csv.reader([line], delimiter=mark), []) for mark in ";\t|,"}
+    delimiter = max(first, key=lambda mark: len(first[mark]))
+    header = csv_header(path, delimiter)
+    with path.open("rb") as file:
+        if sum(chunk.count(b'"') for chunk in iter(lambda: file.read(1 << 20), b"")) % 2:
+            raise InputError(f"{path} has a quote that is not closed: write or download it again.")
+    names = header or names_of(path, len(first[delimiter]))
+    # the index that pandas writes has no name
+    names = [name or f"column {place}" for place, name in enumerate(names, start=1)]
+    for name in names:
+        if sum(name.lower() == other.lower() for other in names) > 1:
+            raise InputError(f"{path} has several columns named {name}: keep one of them.")
+    names = [f"{name} in file" if name.lower() == "source_row" else name for name in names]
+    return csv_rows(path, names, is_headed=header is not None, delimiter=delimiter)
+
+
+def json_rows(connection: duckdb.DuckDBPyConnection, path: Path, head: bytes) -> str:
+    """Return the SQL that reads a JSON list of lists or of objects, or one of them per line.
+
+    Raises InputError for what is cut off, and for an answer that holds a message, no rows.
+    """
+    is_one_list = re.match(rb"\[\s*[\[{\]]", head) is not None
+    if is_one_list and not re.search(rb"[\[\]}]\s*\]\s*$", last_bytes(path)):
+        raise InputError(f"{path} is cut off, its end is missing: write or download it again.")
+    rows = numbered(
+        f"from read_json_objects({sql_text(str(path))},"
+        f" format = '{'array' if is_one_list else 'unstructured'}')"
+    )
+    connection.execute(f"create or replace temp table json_rows as from {rows}")
+    shapes = connection.execute("""
+        select json_type(json) as kind, json_array_length(json), min(source_row) as first_row,
+            arg_min(json, source_row)
+        from json_rows group by all order by first_row
+    """).fetchall()
+    if not shapes:
+        raise InputError(f"{path} holds no row: download it again.")
+    kind, count, _, text = shapes[0]
+    if len(shapes) > 1:
+        row, other = shapes[1][2:]
+        raise InputError(f"{path}: its row {row}, {shortened(other)}, is unlike row 1: mend it.")
+    if kind == "ARRAY":
+        cells = {name: f"cells[{place}]" for place, name in enumerate(names_of(path, count), 1)}
+        form = ["VARCHAR"]
+    else:
+        keys = [key for key, in connection.execute("""
+            select key from (select unnest(json_keys(json)) as key, source_row from json_rows)
+            group by key order by min(source_row), key
+        """).fetchall()]
+        rows_held = connection.execute("select count(*) from json_rows").fetchone()[0]
+        if not keys or rows_held == 1 and MESSAGE_KEYS & set(keys):
+            raise InputError(
+                f"{path} holds no rows, but {shortened(text)}: download it again, or save the"
+                " list in it alone."
+            )
+        cells = {key: f"cells.{sql_name(key)}" for key in keys}
+        form = dict.fromkeys(keys, "VARCHAR")
+    columns = ", ".join(f"{cell} as {sql_name(name)}" for name, cell in cells.items())
+    return numbered(
+        f"from (select {columns}"
+        f" from (select from_json(json, {sql_text(json.dumps(form))}) as cells from json_rows))"
+    )
+
+
+def names_of(path: Path, count: int) -> Sequence[str]:
+    """Return the columns of a table without names.
+
+    Raises InputError where no table is known that has as many.
+    """
+    if count not in NAMES_BY_COUNT:
+        raise InputError(
+            f"{path} has {count} columns and no names for them, and only tables of"
+            f" {', '.join(map(str, NAMES_BY_COUNT))} columns are known: add a header."
+        )
+    return NAMES_BY_COUNT[count]
+
+
+def last_bytes(path: Path) -> bytes:
+    """Return how a file ends."""
+    with path.open("rb") as file:
+        file.seek(-min(4096, file.seek(0, os.SEEK_END)), os.SEEK_END)
+        return file.read()
+
+
+def sql_name(name: str) -> str:
+    """Return a column's name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def shortened(text: str) -> str:
+    """Return a text for a message."""
+    return text if len(text) <= 120 else f"{text[:120]}…"
