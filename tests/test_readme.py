@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from tests import dump_server
 from tests.conftest import ROOT, Project
 
 README = (ROOT / "README.md").read_text()
@@ -38,16 +41,48 @@ def reader(sample_project: tuple[Project, Path], new_project: Callable[[], Proje
     for leg, size in (("spot", "_5m"), ("perp", "_5m"), ("funding", "")):
         source = project.root / "data" / "raw" / f"binance_{leg}_BTCUSDT_sample{size}.parquet"
         shutil.copy(source, project.root / "my" / f"{leg}.parquet")
+    write_files_of_other_tools(project)
     return project
 
 
-def shell(project: Project, command: str) -> subprocess.CompletedProcess:
+def write_files_of_other_tools(project: Project) -> None:
+    """Write the files that the README imports, with what the sample holds."""
+    spot, perp, prints = (
+        pd.read_parquet(project.root / "my" / f"{leg}.parquet")
+        for leg in ("spot", "perp", "funding")
+    )
+    (project.root / "futures").mkdir()
+    for frame, name in (
+        (spot, "BTC_USDT-5m.feather"), (perp, "futures/BTC_USDT_USDT-5m-futures.feather")
+    ):
+        frame.rename(columns={"timestamp": "date"}).to_feather(project.root / name)
+    answers = [
+        {"symbol": "BTCUSDT", "fundingTime": int(time.timestamp() * 1000),
+         "fundingRate": f"{rate:.8f}", "markPrice": ""}
+        for time, rate in zip(prints["timestamp"], prints["funding_rate"], strict=True)
+    ]
+    for name, part in (("fundingRate-1", answers[:500]), ("fundingRate-2", answers[500:])):
+        (project.root / f"{name}.json").write_text(json.dumps(part))
+
+
+@pytest.fixture(scope="module")
+def dumps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server with two months of invented dumps."""
+    with dump_server.serving(tmp_path_factory.mktemp("dumps")) as server:
+        for month in ("2025-08", "2025-09"):
+            for leg in ("spot", "perp", "funding"):
+                server.publish(leg, month, interval="5m")
+        yield server.url
+
+
+def shell(project: Project, command: str, base_url: str = "") -> subprocess.CompletedProcess:
     """Run a command line of the README, in the environment that runs the tests."""
     if command.startswith("make "):
         # the environment is there already, and newer than what it was made from
         command += f" VENV={BIN.parent} -o {BIN.parent}/.installed"
     # a reader's shell: the environment's commands come first, and no make is running
     reader = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    reader["BASE_URL"] = base_url
     reader["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
         ["bash", "-c", command], cwd=project.root, env=reader,
@@ -55,12 +90,17 @@ def shell(project: Project, command: str) -> subprocess.CompletedProcess:
     )
 
 
-def test_commands(reader: Project) -> None:
-    assert len(COMMANDS) == 6
+def test_commands(reader: Project, dumps: str) -> None:
+    assert len(COMMANDS) == 10
     for command in COMMANDS:
-        done = shell(reader, command)
+        done = shell(reader, command, base_url=dumps)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        if "hedge-mvp" in command or "scripts." in command:
+        if "fetch" in command or "import_data" in command:
+            paths = [Path(line) for line in done.stdout.splitlines()]
+            assert len(paths) == (3 if "fetch" in command else 1)
+            assert all(path.parent == reader.root / "data" / "raw" for path in paths)
+            assert all(path.exists() for path in paths)
+        elif "hedge-mvp" in command or "scripts." in command:
             folder = Path(done.stdout.strip())
             assert (folder / "metrics.json").exists(), command
         elif command.startswith("duckdb"):
