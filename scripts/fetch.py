@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import functools
 import hashlib
 import math
 import os
@@ -78,6 +79,7 @@ IN_ORDER = {
 # a print may be stamped some milliseconds before its month
 EARLY_MS = {"bars": 0, "prints": 500}
 REMEDY = "leave it out with --start and --end, or adapt scripts/fetch.py"
+FIRST_YEAR = 2009
 ATTEMPTS = 6
 CONNECT_TIMEOUT_S = 10
 LOST_CONNECTION = (
@@ -320,11 +322,10 @@ class Update:
         """Return the periods that are not published, as a person reads them."""
         absent = []
         for month in self.months:
-            had = [day for day in self.days(month) if self.is_had(day)]
-            if had:
-                absent += [day for day in self.days(month) if day not in had]
-            elif not self.is_had(month):
-                absent.append(month)
+            if self.is_had(month):
+                continue
+            missing = [day for day in self.days(month) if not self.is_had(day)]
+            absent += missing if len(missing) < len(self.days(month)) else [month]
         spans: list[list[Dump]] = []
         for dump in absent:
             last = spans[-1][-1] if spans else None
@@ -376,6 +377,8 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         raise InputError("--jobs and --timeout: give numbers above 0.")
     arguments.start = month_of("--start", arguments.start)
     arguments.end = month_of("--end", arguments.end)
+    if arguments.start.year < FIRST_YEAR:
+        raise InputError(f"--start: no exchange was there before {FIRST_YEAR}: check the year.")
     if arguments.start > arguments.end:
         raise InputError("--start is after --end: exchange them.")
     if arguments.end > (today := utc_today()):
@@ -394,7 +397,7 @@ def month_of(flag: str, text: str) -> date:
 def retry_after_s(header: str) -> float:
     """Return the seconds that a Retry-After asks to wait, a minute at most; 0 without one."""
     try:
-        seconds = float(header)
+        seconds: float = int(header)
     except ValueError:
         try:
             seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
@@ -588,7 +591,6 @@ def load(
             f"its layout has changed: no {', '.join(absent)} among {', '.join(names)}: {REMEDY}."
         )
     epoch = f"try_cast({sources['timestamp']} as hugeint)"
-    time = input_macros(default_vars()).utc_from_epoch(epoch)
     numbers = [name for name in sources if name != "timestamp"]
     typed = ", ".join(
         f"try_cast({sources[name]} as {COLUMNS[series.kind][name]}) as {name}" for name in numbers
@@ -596,7 +598,7 @@ def load(
     try:
         connection.execute(
             "create or replace temp table dump_rows as"
-            f" select ({time}) at time zone 'UTC' as timestamp, {typed}, source_row"
+            f" select ({utc_from_epoch(epoch)}) at time zone 'UTC' as timestamp, {typed}, source_row"
             f" from {market_files.csv_rows(csv, names, is_headed=header is not None)}"
         )
     except duckdb.Error as error:
@@ -639,6 +641,12 @@ def load(
         from dump_rows
         qualify row_number() over (partition by timestamp order by source_row desc) = 1
     """)
+
+
+@functools.cache
+def utc_from_epoch(value: str) -> str:
+    """Return the SQL that turns an integer since 1970, in whatever unit, into a UTC time."""
+    return input_macros(default_vars()).utc_from_epoch(value)
 
 
 def describe(update: Update) -> str:
