@@ -450,7 +450,7 @@ def days(start: date, end: date) -> Iterator[date]:
         start += timedelta(days=1)
 
 
-def dumps_in(path: Path) -> dict[str, str]:
+def dumps_in(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
     """Return the dumps that a parquet file is made of: their SHA-256 by name.
 
     Raises InputError for a file of that name which is not of our making.
@@ -458,8 +458,7 @@ def dumps_in(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        with duckdb.connect() as connection:
-            listed = market_files.read_metadata(connection, path)["dumps"]
+        listed = market_files.read_metadata(connection, path)["dumps"]
         return dict(line.split(" ") for line in listed.splitlines())
     except (duckdb.Error, KeyError, ValueError) as error:
         raise InputError(
@@ -467,7 +466,9 @@ def dumps_in(path: Path) -> dict[str, str]:
         ) from error
 
 
-def fetch(arguments: argparse.Namespace) -> tuple[list[Path], list[str]]:
+def fetch(
+    connection: duckdb.DuckDBPyConnection, arguments: argparse.Namespace
+) -> tuple[list[Path], list[str]]:
     """Do what the command line asks for; return the parquet files, and what went wrong."""
     archive = Archive(
         arguments.base_url, arguments.out / DOWNLOADS, arguments.timeout, arguments.jobs
@@ -478,15 +479,15 @@ def fetch(arguments: argparse.Namespace) -> tuple[list[Path], list[str]]:
             series = Series(leg, symbol, arguments.interval)
             path = arguments.out / series.file_name
             asked = [series.monthly(month) for month in months(arguments.start, arguments.end)]
-            updates.append(Update(series, path, dumps_in(path), asked))
+            updates.append(Update(series, path, dumps_in(connection, path), asked))
     with tqdm(desc="download", unit="dump", leave=False, disable=None) as progress:
         for wanted in (lambda update: update.months, Update.last_days, Update.days_to_fill):
             download(archive, updates, wanted, arguments.jobs, progress)
     for update in updates:
         if update.fresh and not update.faults:
-            extend(update, archive)
+            extend(connection, update, archive)
         if not update.faults and update.path.exists():
-            print(describe(update), file=sys.stderr)
+            print(describe(connection, update), file=sys.stderr)
         for period in [] if update.faults else update.absences():
             print(f"{update.series.name}: {period} is not published", file=sys.stderr)
 
@@ -538,7 +539,7 @@ def download(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def extend(update: Update, archive: Archive) -> None:
+def extend(connection: duckdb.DuckDBPyConnection, update: Update, archive: Archive) -> None:
     """Write a parquet file with its rows of before and those of its fresh dumps.
 
     Where a dump is not laid out as such dumps are, that is a fault, and nothing is written.
@@ -552,28 +553,27 @@ def extend(update: Update, archive: Archive) -> None:
             # a month takes the place of its days
             listed = {name: sha256 for name, sha256 in listed.items() if name not in inner_days}
             replaced.append(f"timestamp >= '{month.start}' and timestamp < '{month.end}'")
-    with duckdb.connect() as connection, tempfile.TemporaryDirectory(dir=archive.folder) as folder:
-        connection.execute("set timezone = 'UTC'")
-        columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS[series.kind].items())
-        connection.execute(f"create table fetched ({columns})")
-        for dump in sorted(update.fresh, key=lambda dump: dump.start):
-            kept = archive.kept(dump)
+    columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS[series.kind].items())
+    connection.execute(f"create or replace table fetched ({columns})")
+    for dump in sorted(update.fresh, key=lambda dump: dump.start):
+        kept = archive.kept(dump)
+        with tempfile.TemporaryDirectory(dir=archive.folder) as folder:
             try:
                 load(connection, series, dump, market_files.unzipped(kept, Path(folder)))
             except InputError as error:
                 # the files are not for long: the address is what names the dump
                 fault = str(error).replace(f"{kept.parent}/", "").replace(f"{folder}/", "")
                 update.faults.append(f"{archive.url(dump)}: {fault}")
-        if update.faults:
-            return
-        rows = "from fetched"
-        if held:
-            old = sql_text(market_files.glob_escape(update.path))
-            rows += f" union all from read_parquet({old}) where not ({' or '.join(replaced)})"
-        market_files.write_parquet(
-            connection, f"from ({rows}) order by timestamp", update.path,
-            {"dumps": "\n".join(f"{name} {listed[name]}" for name in sorted(listed))},
-        )
+    if update.faults:
+        return
+    rows = "from fetched"
+    if held:
+        old = sql_text(market_files.glob_escape(update.path))
+        rows += f" union all from read_parquet({old}) where not ({' or '.join(replaced)})"
+    market_files.write_parquet(
+        connection, f"from ({rows}) order by timestamp", update.path,
+        {"dumps": "\n".join(f"{name} {listed[name]}" for name in sorted(listed))},
+    )
 
 
 def load(
@@ -598,7 +598,8 @@ def load(
     try:
         connection.execute(
             "create or replace temp table dump_rows as"
-            f" select ({utc_from_epoch(epoch)}) at time zone 'UTC' as timestamp, {typed}, source_row"
+            f" select ({utc_from_epoch(epoch)}) at time zone 'UTC' as timestamp, {typed},"
+            " source_row"
             f" from {market_files.csv_rows(csv, names, is_headed=header is not None)}"
         )
     except duckdb.Error as error:
@@ -649,15 +650,13 @@ def utc_from_epoch(value: str) -> str:
     return input_macros(default_vars()).utc_from_epoch(value)
 
 
-def describe(update: Update) -> str:
+def describe(connection: duckdb.DuckDBPyConnection, update: Update) -> str:
     """Return what a parquet file holds, as a person reads it."""
-    with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        rows, first, last = connection.execute(
-            "select count(*), strftime(min(timestamp), '%Y-%m-%d %H:%M'),"
-            " strftime(max(timestamp), '%Y-%m-%d %H:%M') from read_parquet(?)",
-            [market_files.glob_escape(update.path)],
-        ).fetchone()
+    rows, first, last = connection.execute(
+        "select count(*), strftime(min(timestamp), '%Y-%m-%d %H:%M'),"
+        " strftime(max(timestamp), '%Y-%m-%d %H:%M') from read_parquet(?)",
+        [market_files.glob_escape(update.path)],
+    ).fetchone()
     series = update.series
     what = "prints" if series.kind == "prints" else f"bars of {series.interval}"
     return f"{series.name}: {rows} {what}, {first} to {last}"
@@ -695,8 +694,9 @@ def main() -> int:
     """Fetch, and turn what went wrong into an exit code and a message."""
     try:
         arguments = parse_arguments(sys.argv[1:])
-        with folder_of_our_own(arguments.out):
-            paths, errors = fetch(arguments)
+        with folder_of_our_own(arguments.out), duckdb.connect() as connection:
+            connection.execute("set timezone = 'UTC'")
+            paths, errors = fetch(connection, arguments)
     except InputError as error:
         print(f"error: {one_line(str(error))}", file=sys.stderr)
         return 2

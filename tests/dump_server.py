@@ -17,10 +17,10 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-KLINE_HEADER = (
-    "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,"
-    "taker_buy_quote_volume,ignore"
-).split(",")
+KLINE_HEADER = [
+    "open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "count",
+    "taker_buy_volume", "taker_buy_quote_volume", "ignore",
+]
 PRINT_HEADER = ["calc_time", "funding_interval_hours", "last_funding_rate"]
 FOLDERS = {"spot": "data/spot", "perp": "data/futures/um", "funding": "data/futures/um"}
 Rows = list[list[str]]
@@ -92,6 +92,7 @@ class DumpServer(ThreadingHTTPServer):
     request_queue_size = 64
 
     def __init__(self, root: Path) -> None:
+        """Listen on a free port."""
         super().__init__(("127.0.0.1", 0), Handler)
         self.root = root
         self.url = f"http://127.0.0.1:{self.server_port}"
@@ -181,6 +182,7 @@ class Handler(BaseHTTPRequestHandler):
 
     server: DumpServer
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

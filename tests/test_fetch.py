@@ -129,14 +129,14 @@ def contents(out: Path) -> dict[str, bytes]:
 
 def rows(path: Path, columns: str = "*") -> list[tuple]:
     """Return a parquet file's rows in their order, times in UTC."""
-    with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        return connection.execute(
-            f"select {columns} from read_parquet(?, file_row_number = true)"
-            " order by file_row_number", [str(path)],
-        ).fetchall()
+    return READER.execute(
+        f"select {columns} from read_parquet(?, file_row_number = true) order by file_row_number",
+        [str(path)],
+    ).fetchall()
 
 
+READER = duckdb.connect()
+READER.execute("set timezone = 'UTC'")
 BAR_COLUMNS = "epoch_ms(timestamp), open, high, low, close, volume, quote_volume"
 PRINT_COLUMNS = "epoch_ms(timestamp), symbol, funding_rate, funding_interval_hours"
 
@@ -263,6 +263,7 @@ def test_a_folder_may_have_any_name(server: DumpServer, call: Call, tmp_path: Pa
 
 def test_progress_is_shown_to_a_person_only(server: DumpServer, tmp_path: Path) -> None:
     server.publish_months("2024-01", "2024-02", "2024-03")
+    server.delay_s = 0.1
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 80, 0, 0))
     with start_process(server, "2024-01", "2024-03", tmp_path / "out", stderr=theirs) as run:
@@ -274,8 +275,8 @@ def test_progress_is_shown_to_a_person_only(server: DumpServer, tmp_path: Path) 
         stdout, _ = run.communicate(timeout=30)
     os.close(ours)
     assert run.returncode == 0
-    assert b"download: 100%" in shown
-    assert b"9/9" in shown
+    assert b"\rdownload: " in shown
+    assert b"/9 [" in shown
     assert stdout == "".join(f"{tmp_path}/out/{name}\n" for name in FILE_NAMES.values())
 
 
@@ -289,7 +290,7 @@ def read_or_nothing(descriptor: int) -> bytes:
 
 def test_dumps_are_downloaded_in_parallel(server: DumpServer, call: Call, tmp_path: Path) -> None:
     server.publish_months("2024-01", "2024-02", "2024-03")
-    server.delay_s = 0.05
+    server.delay_s = 0.02
     assert call("2024-01", "2024-03", tmp_path / "many").code == 0
     assert 2 <= server.most_at_a_time <= 8
     server.most_at_a_time = 0
@@ -302,9 +303,9 @@ def test_dumps_are_downloaded_in_parallel(server: DumpServer, call: Call, tmp_pa
 
 @pytest.fixture(scope="module")
 def half_a_year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DumpServer]:
-    """Six months, the first before the listing; some months and days are not published.
+    """Six months, of which some, and some days, are not published; the first has nothing.
 
-    The listing month and the last one have days only; the perp lacks the fourth month.
+    The month of the listing and the last one have days only; the perp lacks the fourth month.
     """
     with serving(tmp_path_factory.mktemp("half") / "published") as server:
         server.publish_months("2024-03", "2024-04", "2024-05")
@@ -317,27 +318,17 @@ def half_a_year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DumpServer
         yield server
 
 
-@pytest.mark.parametrize(
-    "spans",
-    [
-        ["01 03", "04 05", "06 06"],
-        ["06 06", "04 05", "01 03"],
-        ["03 03", "05 05", "04 04", "01 02", "06 06"],
-        ["02 02", "01 01", "03 06"],
-        ["05 06", "02 03", "01 06"],
-        ["02 05", "04 06", "01 02"],
-    ],
-    ids=["later", "earlier", "hole", "listing first", "both ends", "overlap"],
-)
-def test_several_calls_in_any_order_give_the_bytes_of_one(
-    half_a_year: DumpServer, tmp_path: Path, call: Call, spans: list[str]
-) -> None:
-    for span in spans:
-        start, end = span.split()
-        flags = ["--base-url", half_a_year.url]
-        assert call(f"2024-{start}", f"2024-{end}", tmp_path / "several", *flags).code == 0
-    assert call("2024-01", "2024-06", tmp_path / "one", *flags).code == 0
-    assert contents(tmp_path / "several") == contents(tmp_path / "one")
+@pytest.fixture(scope="module")
+def in_one_go(half_a_year: DumpServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a single call fetches of the six months."""
+    out = tmp_path_factory.mktemp("half") / "out"
+    run = start_process(half_a_year, "2024-01", "2024-06", out)
+    _, stderr = run.communicate(timeout=60)
+    assert run.returncode == 0, stderr
+    return out
+
+
+def test_one_call_finds_the_days_of_months_that_are_not_published(in_one_go: Path) -> None:
     february = [f"2024-02-{day}" for day in (27, 28, 29)]
     june = [f"2024-06-{day:02}" for day in (1, 2, 3, 5)]
     for leg, periods in {
@@ -345,7 +336,28 @@ def test_several_calls_in_any_order_give_the_bytes_of_one(
         "perp": [*february, "2024-03", "2024-05", *june],
         "funding": ["2024-03", "2024-04", "2024-05"],
     }.items():
-        assert fetched(tmp_path / "one", leg) == invented(leg, *periods)
+        assert fetched(in_one_go, leg) == invented(leg, *periods)
+
+
+@pytest.mark.parametrize(
+    "spans",
+    [
+        ["01 03", "04 05", "06 06"],
+        ["06 06", "04 05", "01 03"],
+        ["03 03", "05 06", "04 04", "01 02"],
+        ["02 02", "01 01", "03 06"],
+        ["05 06", "02 03", "01 06"],
+        ["02 05", "04 06", "01 02"],
+    ],
+    ids=["later", "earlier", "hole", "listing first", "both ends", "overlap"],
+)
+def test_several_calls_in_any_order_give_the_bytes_of_one(
+    half_a_year: DumpServer, in_one_go: Path, tmp_path: Path, call: Call, spans: list[str]
+) -> None:
+    for span in spans:
+        start, end = (f"2024-{month}" for month in span.split())
+        assert call(start, end, tmp_path / "out", "--base-url", half_a_year.url).code == 0
+    assert contents(tmp_path / "out") == contents(in_one_go)
 
 
 def test_files_of_many_row_groups_have_the_bytes_of_one_call(
@@ -502,16 +514,17 @@ def test_nothing_published_at_all_is_refused(
         "silent", "silent within", "slow", "fine",
     ],
 )
-@pytest.mark.parametrize("suffix", ["", ".CHECKSUM"], ids=["zip", "checksum"])
 def test_what_passes_is_tried_again(
-    server: DumpServer, call: Call, tmp_path: Path, faults: list[Fault | None], suffix: str
+    server: DumpServer, call: Call, tmp_path: Path, faults: list[Fault | None]
 ) -> None:
     server.publish_months("2024-01")
-    path = dump_path("perp", "2024-01") + suffix
-    server.misbehave(path, *faults)
+    paths = [dump_path("perp", "2024-01"), f"{dump_path('funding', '2024-01')}.CHECKSUM"]
+    for path in paths:
+        server.misbehave(path, *faults)
     assert call("2024-01", "2024-01", tmp_path / "out", "--timeout", 0.2).code == 0
     attempts = len(faults) + (faults[0] not in (drip, None))
-    assert server.asked_paths().count(path) == attempts
+    asked = server.asked_paths()
+    assert [asked.count(path) for path in paths] == [attempts, attempts]
     for leg in LEGS:
         assert fetched(tmp_path / "out", leg) == invented(leg, "2024-01")
 
@@ -677,6 +690,18 @@ def test_a_server_that_falls_silent_spoils_what_is_not_complete_only(
 # dumps that are not what they should be
 
 
+@pytest.fixture(scope="module")
+def january(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a fetch of January left."""
+    folder = tmp_path_factory.mktemp("january")
+    with serving(folder / "published") as server:
+        server.publish_months("2024-01")
+        run = start_process(server, "2024-01", "2024-01", folder / "out")
+        _, stderr = run.communicate(timeout=60)
+    assert run.returncode == 0, stderr
+    return folder / "out"
+
+
 def without_checksum(server: DumpServer) -> None:
     """Remove a checksum."""
     (server.root / f"{dump_path('perp', '2024-02')}.CHECKSUM").unlink()
@@ -824,11 +849,12 @@ FAULTY_DUMPS: dict[str, tuple[Callable[[DumpServer], None], str]] = {
 
 @pytest.mark.parametrize(("spoil", "words"), FAULTY_DUMPS.values(), ids=FAULTY_DUMPS)
 def test_a_faulty_dump_is_named_and_leaves_the_old_file(
-    server: DumpServer, call: Call, tmp_path: Path, spoil: Callable[[DumpServer], None], words: str
+    server: DumpServer, call: Call, tmp_path: Path, january: Path,
+    spoil: Callable[[DumpServer], None], words: str,
 ) -> None:
     server.publish_months("2024-01", "2024-02")
     out = tmp_path / "out"
-    assert call("2024-01", "2024-01", out).code == 0
+    shutil.copytree(january, out)
     before = contents(out)
     spoil(server)
     done = call("2024-01", "2024-02", out)
@@ -843,11 +869,18 @@ def test_a_faulty_dump_is_named_and_leaves_the_old_file(
     for other in set(LEGS) - {leg}:
         assert fetched(out, other) == invented(other, "2024-01", "2024-02")
 
-    # published anew, without fault
+
+@pytest.mark.parametrize("spoil", [without_checksum, with_zip(b"<html>"), with_table("a,b\n")])
+def test_a_dump_that_was_mended_is_fetched(
+    server: DumpServer, call: Call, tmp_path: Path, spoil: Callable[[DumpServer], None]
+) -> None:
+    server.publish_months("2024-01", "2024-02")
+    spoil(server)
+    assert call("2024-01", "2024-02", tmp_path / "out").code == 1
     server.publish_months("2024-02")
-    assert call("2024-01", "2024-02", out).code == 0
+    assert call("2024-01", "2024-02", tmp_path / "out").code == 0
     assert call("2024-01", "2024-02", tmp_path / "one").code == 0
-    assert contents(out) == contents(tmp_path / "one")
+    assert contents(tmp_path / "out") == contents(tmp_path / "one")
 
 
 def test_every_faulty_dump_is_named(server: DumpServer, call: Call, tmp_path: Path) -> None:
@@ -935,7 +968,7 @@ def test_rows_that_contradict_each_other_are_said(
         (["--symbol", "BTC'; drop table x"], "is no pair of Binance"),
         (["--symbol", "$(id)"], "--symbol: $(ID) is no pair of Binance"),
         (["--symbol", "BTC*"], "--symbol: BTC* is no pair of Binance"),
-        (["--symbol", ""], "--symbol:  is no pair of Binance"),
+        (["--symbol", ""], "--symbol: is no pair of Binance"),
         (["--symbol", "BTCUSDT\n"], "is no pair of Binance"),
         (["--symbol"], "--symbol: expected at least one argument; see python -m scripts.fetch"),
         (["--start", "2024-13"], "--start: 2024-13 is no month: write it as 2025-01."),
