@@ -71,6 +71,7 @@ class Outcome:
 
 
 Call = Callable[..., Outcome]
+Spoil = Callable[[DumpServer], object]
 
 
 @pytest.fixture
@@ -360,16 +361,22 @@ def test_several_calls_in_any_order_give_the_bytes_of_one(
     assert contents(tmp_path / "out") == contents(in_one_go)
 
 
+@pytest.fixture(scope="module")
+def many_bars(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DumpServer]:
+    """Three months of spot at 1m, which take a while to be written."""
+    with serving(tmp_path_factory.mktemp("many") / "published") as server:
+        for month in ("2024-01", "2024-02", "2024-03"):
+            server.publish("spot", month, interval="1m")
+        yield server
+
+
 def test_files_of_many_row_groups_have_the_bytes_of_one_call(
-    server: DumpServer, call: Call, tmp_path: Path
+    many_bars: DumpServer, call: Call, tmp_path: Path
 ) -> None:
-    months = ["2024-01", "2024-02", "2024-03"]
-    for month in months:
-        server.publish("spot", month, interval="1m")
-    flags = ["--interval", "1m"]
-    for month in (months[1], months[2], months[0]):
+    flags = ["--interval", "1m", "--base-url", many_bars.url]
+    for month in ("2024-02", "2024-03", "2024-01"):
         assert call(month, month, tmp_path / "several", *flags).code == 0
-    assert call(months[0], months[2], tmp_path / "one", *flags).code == 0
+    assert call("2024-01", "2024-03", tmp_path / "one", *flags).code == 0
     path = tmp_path / "one" / "binance_spot_BTCUSDT_1m.parquet"
     ((groups,),) = duckdb.sql(
         f"select num_row_groups from parquet_file_metadata('{path}')"
@@ -418,9 +425,10 @@ def test_days_stand_in_for_a_month_until_it_is_published(
     # the last day comes
     server.publish("spot", DAYS_OF_MARCH[-1])
     server.asked_paths()
-    assert "spot BTCUSDT: 2024" not in call("2024-03", "2024-03", out).stderr.replace(
-        "2024-01-01", ""
-    )
+    done = call("2024-03", "2024-03", out)
+    assert [line for line in done.stderr.splitlines() if "not published" in line] == [
+        "perp BTCUSDT: 2024-03-31 is not published"
+    ]
     assert sorted(server.asked_paths()) == sorted([
         *(dump_path(leg, "2024-03") for leg in ("spot", "perp")),
         *(dump_path(leg, "2024-03-31") for leg in ("spot", "perp")),
@@ -707,26 +715,25 @@ def without_checksum(server: DumpServer) -> None:
     (server.root / f"{dump_path('perp', '2024-02')}.CHECKSUM").unlink()
 
 
-def with_checksum(text: bytes) -> Callable[[DumpServer], None]:
+def with_checksum(text: bytes) -> Spoil:
     """Publish another checksum."""
-    return lambda server: (
-        server.root / f"{dump_path('perp', '2024-02')}.CHECKSUM"
-    ).write_bytes(text) and None
+    path = f"{dump_path('perp', '2024-02')}.CHECKSUM"
+    return lambda server: (server.root / path).write_bytes(text)
 
 
-def with_zip(content: bytes) -> Callable[[DumpServer], None]:
+def with_zip(content: bytes) -> Spoil:
     """Publish another perp dump, with its checksum."""
-    return lambda server: server.publish("perp", "2024-02", content) and None
+    return lambda server: server.publish("perp", "2024-02", content)
 
 
-def with_table(text: str) -> Callable[[DumpServer], None]:
+def with_table(text: str) -> Spoil:
     """Publish another perp dump that is packed well."""
     return with_zip(zipped(dump=text))
 
 
-def with_prints(text: str) -> Callable[[DumpServer], None]:
+def with_prints(text: str) -> Spoil:
     """Publish another funding dump that is packed well."""
-    return lambda server: server.publish("funding", "2024-02", zipped(dump=text)) and None
+    return lambda server: server.publish("funding", "2024-02", zipped(dump=text))
 
 
 BARS = bars("perp", "2024-02")
@@ -760,7 +767,7 @@ def renamed(column: str, name: str) -> list[str]:
 
 
 # name: (what is done to February's dump, words of the message)
-FAULTY_DUMPS: dict[str, tuple[Callable[[DumpServer], None], str]] = {
+FAULTY_DUMPS: dict[str, tuple[Spoil, str]] = {
     "no checksum": (without_checksum, "has no .CHECKSUM to be checked against: try again later"),
     "wrong checksum": (
         with_checksum(b"0" * 64 + b"  BTCUSDT-1d-2024-02.zip\n"),
@@ -850,7 +857,7 @@ FAULTY_DUMPS: dict[str, tuple[Callable[[DumpServer], None], str]] = {
 @pytest.mark.parametrize(("spoil", "words"), FAULTY_DUMPS.values(), ids=FAULTY_DUMPS)
 def test_a_faulty_dump_is_named_and_leaves_the_old_file(
     server: DumpServer, call: Call, tmp_path: Path, january: Path,
-    spoil: Callable[[DumpServer], None], words: str,
+    spoil: Spoil, words: str,
 ) -> None:
     server.publish_months("2024-01", "2024-02")
     out = tmp_path / "out"
@@ -872,7 +879,7 @@ def test_a_faulty_dump_is_named_and_leaves_the_old_file(
 
 @pytest.mark.parametrize("spoil", [without_checksum, with_zip(b"<html>"), with_table("a,b\n")])
 def test_a_dump_that_was_mended_is_fetched(
-    server: DumpServer, call: Call, tmp_path: Path, spoil: Callable[[DumpServer], None]
+    server: DumpServer, call: Call, tmp_path: Path, spoil: Spoil
 ) -> None:
     server.publish_months("2024-01", "2024-02")
     spoil(server)
@@ -924,7 +931,7 @@ def test_each_layout_gives_the_same_rows(
     done = call("2024-02", "2024-02", tmp_path)
     assert done.code == 0
     expected = invented("perp", "2024-02")
-    if ",0,0,7," in text or ",0,1708" in text:
+    if text == LAYOUTS["bars without a trade"]:
         expected = expected[:20] + [(*row[:5], 0, 0) for row in expected[20:]]
     assert fetched(tmp_path, "perp") == expected
     assert "other values" not in done.stderr
@@ -1043,8 +1050,7 @@ def test_a_file_of_that_name_from_elsewhere_is_not_touched(
         path.write_text("mine")
         metadata = ", kv_metadata {dumps: 'of another kind'}" if kind == "foreign dumps" else ""
         if kind != "no parquet":
-            duckdb.sql("select 1 as timestamp").write_parquet(str(path))
-            duckdb.execute(f"copy (select 1 as a) to '{path}' (format parquet{metadata})")
+            READER.execute(f"copy (select 1 as close) to '{path}' (format parquet{metadata})")
     before = contents(tmp_path / "out")
     server.asked_paths()
     done = call("2024-01", "2024-02", tmp_path / "out")
@@ -1099,23 +1105,20 @@ def test_sample_files_go_once_there_are_real_ones(
 
 @pytest.mark.parametrize("moment", ["download", "back-off", "writing"])
 def test_an_interrupt_ends_it_at_once_and_is_said(
-    server: DumpServer, tmp_path: Path, moment: str
+    server: DumpServer, many_bars: DumpServer, tmp_path: Path, moment: str
 ) -> None:
-    flags = []
     if moment == "writing":
-        for month in range(1, 7):
-            server.publish("spot", f"2024-{month:02}", interval="1m")
-        flags = ["--interval", "1m"]
+        run = start_process(
+            many_bars, "2024-01", "2024-03", tmp_path / "out", "--interval", "1m"
+        )
+        wait_until(lambda: list((tmp_path / "out").glob(".*.writing")))
     else:
         server.publish_months("2024-01")
         path = dump_path("spot", "2024-01")
         server.misbehave_always(
             path, hang if moment == "download" else status(429, Retry_After="60")
         )
-    run = start_process(server, "2024-01", "2024-06", tmp_path / "out", *flags)
-    if moment == "writing":
-        wait_until(lambda: list((tmp_path / "out").glob(".*.writing")))
-    else:
+        run = start_process(server, "2024-01", "2024-01", tmp_path / "out")
         wait_until(lambda: path in [asked for asked, _ in server.asked])
         time.sleep(0.1)
     started_at = time.monotonic()
