@@ -67,8 +67,12 @@ def unzipped(path: Path, folder: Path) -> Path:
             target = folder / f"{path.stem}.csv"
             with archive.open(names[0]) as packed, target.open("wb") as unpacked:
                 shutil.copyfileobj(packed, unpacked)
-    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
         raise InputError(f"{path} cannot be unpacked ({error}): download it again.") from error
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be unpacked ({error.strerror}): make room, or check its rights."
+        ) from error
     return target
 
 
@@ -92,8 +96,9 @@ def csv_rows(path: Path, names: Sequence[str], is_headed: bool, delimiter: str =
     """Return the SQL that reads a CSV file's columns as texts, and each row's number."""
     columns = ", ".join(f"{sql_text(name)}: 'varchar'" for name in names)
     return (
-        f"(select *, row_number() over () as source_row from read_csv({sql_text(str(path))},"
-        f" auto_detect = false, header = {str(is_headed).lower()}, columns = {{{columns}}},"
+        "(select *, row_number() over () as source_row"
+        f" from read_csv({sql_text(glob_escape(path))}, auto_detect = false,"
+        f" header = {str(is_headed).lower()}, columns = {{{columns}}},"
         f" delim = {sql_text(delimiter)}, quote = '\"', escape = '\"', nullstr = '',"
         " strict_mode = true, parallel = false))"
     )
