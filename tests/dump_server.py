@@ -140,7 +140,7 @@ class DumpServer(ThreadingHTTPServer):
         The layouts differ as the exchange's do: spot has no header, and µs from 2024-03 on.
         """
         if content is None:
-            minutes = {"1m": 1, "1d": 1440}[interval]
+            minutes = {"1m": 1, "5m": 5, "1d": 1440}[interval]
             if leg == "spot":
                 per_second = 1_000_000 if period >= "2024-03" else 1_000
                 content = zipped(dump=table(bars(leg, period, minutes, per_second)))

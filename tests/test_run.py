@@ -17,12 +17,10 @@ import pytest
 
 from tests.conftest import Project, read_metrics, write_parquet
 from tests.test_inputs import PRINT_TIMES, TIMES, prices
-from tests.test_readme import blocks
+from tests.test_readme import FUNDING_PER_MONTH
 
 DUCKDB = Path(sys.executable).with_name("duckdb")
 SMALL = ["--beta_window", 20, "--vol_window", 5]
-# the README's first question
-FUNDING_PER_MONTH = blocks("sql")[0]
 
 
 def write_legs(folder: Path, closes: dict[str, np.ndarray] | None = None) -> list[object]:
