@@ -117,6 +117,8 @@ def start_process(
     return subprocess.Popen(
         [sys.executable, "-m", "scripts.fetch", *command_line(server, start, end, out, *flags)],
         cwd=ROOT, text=True,
+        # tests may run in the background, where an interrupt is ignored, also by children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
     )
 
