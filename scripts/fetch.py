@@ -484,7 +484,7 @@ def fetch(
         for wanted in (lambda update: update.months, Update.last_days, Update.days_to_fill):
             download(archive, updates, wanted, arguments.jobs, progress)
     for update in updates:
-        if update.fresh and not update.faults:
+        if update.fresh:
             extend(connection, update, archive)
         if not update.faults and update.path.exists():
             print(describe(connection, update), file=sys.stderr)
@@ -542,7 +542,7 @@ def download(
 def extend(connection: duckdb.DuckDBPyConnection, update: Update, archive: Archive) -> None:
     """Write a parquet file with its rows of before and those of its fresh dumps.
 
-    Where a dump is not laid out as such dumps are, that is a fault, and nothing is written.
+    A dump that is not laid out as such dumps are is a fault; with any fault, nothing is written.
     """
     series, held = update.series, update.held
     listed = held | {dump.name: sha256 for dump, sha256 in update.fresh.items()}

@@ -52,7 +52,6 @@ FILE_NAMES = {
     "funding": "binance_funding_BTCUSDT.parquet",
 }
 LEGS = list(FILE_NAMES)
-# days that no month holds yet
 DAYS_OF_MARCH = [f"2024-03-{day:02}" for day in range(1, 32)]
 
 
@@ -168,9 +167,6 @@ def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.002)
-
-
-# what is written
 
 
 @needs_market_data
@@ -301,9 +297,6 @@ def test_dumps_are_downloaded_in_parallel(server: DumpServer, call: Call, tmp_pa
     assert server.most_at_a_time == 1
 
 
-# further calls
-
-
 @pytest.fixture(scope="module")
 def half_a_year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DumpServer]:
     """Six months, of which some, and some days, are not published; the first has nothing.
@@ -406,9 +399,6 @@ def test_a_second_call_asks_for_what_is_missing_only(
     )
 
 
-# months and days
-
-
 def test_days_stand_in_for_a_month_until_it_is_published(
     server: DumpServer, call: Call, tmp_path: Path
 ) -> None:
@@ -507,9 +497,6 @@ def test_nothing_published_at_all_is_refused(
         " check --symbol and the months."
     ]
     assert contents(tmp_path / "out") == {}
-
-
-# a server that misbehaves
 
 
 @pytest.mark.parametrize(
@@ -695,9 +682,6 @@ def test_a_server_that_falls_silent_spoils_what_is_not_complete_only(
         *(f"error: {tmp_path}/out/{FILE_NAMES[leg]} is not written."
           for leg in ("perp", "funding")),
     ]
-
-
-# dumps that are not what they should be
 
 
 @pytest.fixture(scope="module")
@@ -966,9 +950,6 @@ def test_rows_that_contradict_each_other_are_said(
     assert found[3][4] == 100.25
 
 
-# usage
-
-
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -1102,9 +1083,6 @@ def test_sample_files_go_once_there_are_real_ones(
         assert said == (case == "written")
 
 
-# a process that ends early
-
-
 @pytest.mark.parametrize("moment", ["download", "back-off", "writing"])
 def test_an_interrupt_ends_it_at_once_and_is_said(
     server: DumpServer, many_bars: DumpServer, tmp_path: Path, moment: str
@@ -1176,7 +1154,7 @@ def test_a_full_disk_is_said_and_leaves_the_old_files(
 def test_ten_kills_at_random_moments_change_nothing(
     server: DumpServer, call: Call, tmp_path: Path
 ) -> None:
-    """A month more is asked for each time, so that each moment has something to disturb."""
+    """In downloads and between writes; a month more each time, so that there is work to disturb."""
     months = [f"2024-{month:02}" for month in range(1, 12)]
     server.publish_months(*months[:-1])
     for leg in ("spot", "perp"):
@@ -1186,15 +1164,18 @@ def test_ten_kills_at_random_moments_change_nothing(
     server.delay_s = 0.005
     out = tmp_path / "killed"
     chance = random.Random(20240101)
+    spot = out / FILE_NAMES["spot"]
     interrupted = 0
     for month in months[1:]:
         server.asked_paths()
+        before = spot.exists() and spot.stat().st_ino
         run = start_process(server, months[0], month, out)
-        # six requests for a month; with all of them had, it is writing
-        asked = chance.randint(0, 6)
-        wait_until(lambda asked=asked: len(server.asked) >= asked)
-        with_a_delay = chance.uniform(0, 0.06)
-        time.sleep(with_a_delay)
+        if chance.random() < 0.5:
+            asked = chance.randint(0, 6)
+            wait_until(lambda asked=asked: len(server.asked) >= asked)
+        else:
+            wait_until(lambda before=before: spot.exists() and spot.stat().st_ino != before)
+        time.sleep(chance.uniform(0, 0.02))
         run.kill()
         run.communicate()
         interrupted += run.returncode == -signal.SIGKILL
