@@ -1142,9 +1142,9 @@ def test_a_full_disk_is_said_and_leaves_the_old_files(
             "make room or check the rights, and run the same command again.\n"
         )
         # another download may have been cut off on its way to the folder that keeps them
-            left = {name: held for name, held in contents(out).items() if name in before}
-            assert left == before
-            assert not list(out.glob("*.writing"))
+        left = {name: held for name, held in contents(out).items() if name in before}
+        assert left == before
+        assert not list(out.glob("*.writing"))
     else:
         assert run.returncode == 1
         assert (
