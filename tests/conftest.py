@@ -27,6 +27,15 @@ needs_market_data = pytest.mark.skipif(
 )
 
 
+# files of few tests that take minutes: begun late, they would keep one process waiting
+SLOW = ("test_run.py", "test_readme.py", "test_inputs.py", "test_market_data.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slow files."""
+    items.sort(key=lambda item: SLOW.index(item.path.name) if item.path.name in SLOW else len(SLOW))
+
+
 class Project:
     """A copy of the project, with its own database and runs."""
 
