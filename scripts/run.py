@@ -70,6 +70,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     for name, kind, what in [
         ("timeframe", str, "bar size, such as 5m, 1h, 4h or 1d"),
         ("fees_bps", number, "cost of a trade, basis points of its notional"),
+        ("slippage_bps", number, "loss of a trade beyond its fee, basis points"),
         ("strategy", str, "strategy of the order log: a row of hedge_strategies.csv"),
         ("beta_window", number, "rows of the slope's frame"),
         ("vol_window", number, "rows of the realized volatility's frame"),
