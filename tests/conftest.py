@@ -14,6 +14,9 @@ import duckdb
 import pandas as pd
 import pytest
 
+from scripts import export
+from scripts.database import samples_in
+
 ROOT = Path(__file__).resolve().parents[1]
 # real market data, not part of the project: tests that need them are skipped without them
 MARKET_DATA = Path(os.environ.get("HEDGE_MARKET_DATA", ROOT.parent / "shared" / "data"))
@@ -66,6 +69,15 @@ class Project:
              "--no-send-anonymous-usage-stats"],
             cwd=self.root, capture_output=True, text=True, timeout=300,
         )
+
+    def build(self, **dbt_vars: object) -> dict[str, dict]:
+        """Build without exporting; return what metrics.json would hold, by symbol."""
+        done = self.dbt("build", "--vars", json.dumps(dbt_vars))
+        assert done.returncode == 0, done.stdout
+        with duckdb.connect(str(self.database), read_only=True) as connection:
+            return {
+                sample[0]: export.metrics(connection, *sample) for sample in samples_in(connection)
+            }
 
     def query(self, sql: str) -> pd.DataFrame:
         """Return the rows of a query on the built database."""

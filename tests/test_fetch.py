@@ -116,9 +116,11 @@ def start_process(
     return subprocess.Popen(
         [sys.executable, "-m", "scripts.fetch", *command_line(server, start, end, out, *flags)],
         cwd=ROOT, text=True,
-        # tests may run in the background, where an interrupt is ignored, also by children
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
+        **{
+            "stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
+            # tests may run in the background, where an interrupt is ignored, also by children
+            "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        } | options,
     )
 
 
@@ -1139,7 +1141,10 @@ def test_a_full_disk_is_said_and_leaves_the_old_files(
         assert stderr.endswith(
             "make room or check the rights, and run the same command again.\n"
         )
-        assert contents(out) == before
+        # another download may have been cut off on its way to the folder that keeps them
+        left = {name: held for name, held in contents(out).items() if name in before}
+        assert left == before
+        assert not list(out.glob("*.writing"))
     else:
         assert run.returncode == 1
         assert (

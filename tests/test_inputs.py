@@ -69,11 +69,9 @@ def built(new_project: Callable[[], Project]) -> tuple[Project, dict[str, dict]]
     project = new_project()
     for place, symbol in enumerate(TIME_FORMS):
         write_symbol(project.root / "in", symbol, place)
-    folders = project.run_folders(
-        "--spot", "in/spot_*", "--perp", "in/perp_*", "--funding", "in/funding_*",
-        "--beta_window", 20, "--vol_window", 5, "--out", "out",
+    return project, project.build(
+        spot="in/spot_*", perp="in/perp_*", funding="in/funding_*", beta_window=20, vol_window=5
     )
-    return project, {folder.parent.name: read_metrics(folder) for folder in folders}
 
 
 @pytest.mark.parametrize("symbol", TIME_FORMS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -136,10 +135,9 @@ def odd_spans(new_project: Callable[[], Project]) -> Project:
                     f" from '{path}' where {condition})"
                     f" to '{project.root}/{leg}_{symbol}.parquet'"
                 )
-    done = project.dbt("build", "--vars", json.dumps(
-        {leg: f"{leg}_*.parquet" for leg in ("spot", "perp", "funding")} | {"beta_window": 168}
-    ))
-    assert done.returncode == 0, done.stdout
+    project.build(
+        **{leg: f"{leg}_*.parquet" for leg in ("spot", "perp", "funding")}, beta_window=168
+    )
     return project
 
 

@@ -69,10 +69,9 @@ def built(new_project: Callable[[], Project]) -> tuple[Project, dict[str, dict[s
     for symbol, frames in series.items():
         for leg, frame in frames.items():
             write_parquet(project.root / "in" / f"{leg}_{symbol}.parquet", frame)
-    project.run_folders(
-        "--spot", "in/spot_*.parquet", "--perp", "in/perp_*.parquet",
-        "--funding", "in/funding_*.parquet", "--fees_bps", 2.5, "--out", "out",
-        *(item for name, value in WINDOWS.items() for item in (f"--{name}", value)),
+    project.build(
+        spot="in/spot_*.parquet", perp="in/perp_*.parquet", funding="in/funding_*.parquet",
+        fees_bps=2.5, **WINDOWS,
     )
     return project, series
 
