@@ -54,18 +54,16 @@ def vars_from(arguments: argparse.Namespace) -> dict[str, Any]:
     given = {leg: getattr(arguments, leg) for leg in inputs.LEGS}
     if missing := [leg for leg, path in given.items() if not path]:
         raise InputError(
-            f"{' and '.join(f'--{leg}' for leg in missing)} missing: the published result needs"
-            " three parquet files of one pair, SPOT= and PERP= of hourly bars and FUNDING= of"
-            " prints."
+            f"missing: {' '.join(leg.upper() for leg in missing)}; the published result needs"
+            " parquet files of one pair, SPOT= and PERP= with hourly bars, FUNDING= with prints."
         )
     dbt_vars = default_vars() | {"timeframe": "1h"}
     dbt_vars |= {leg: inputs.file_pattern(leg, path, Path.cwd()) for leg, path in given.items()}
-    dbt_vars = inputs.check(dbt_vars)
-    check_is_hourly(dbt_vars)
-    return dbt_vars | {"build_published": True}
+    check_bars(dbt_vars)
+    return inputs.check(dbt_vars) | {"build_published": True}
 
 
-def check_is_hourly(dbt_vars: dict[str, Any]) -> None:
+def check_bars(dbt_vars: dict[str, Any]) -> None:
     """Refuse bars of several pairs, or of another size than an hour."""
     macros = inputs.input_macros(dbt_vars)
     with duckdb.connect() as connection:
@@ -75,7 +73,7 @@ def check_is_hourly(dbt_vars: dict[str, Any]) -> None:
                 raise InputError(
                     f"--{leg} holds several pairs ({' '.join(symbols)}): give files of one."
                 )
-            if files[0].raw_step_ms != HOUR_MS:
+            if files[0].raw_step_ms not in (HOUR_MS, None):
                 raise InputError(
                     f"--{leg}: {files[0].source_file} has a bar every"
                     f" {inputs.minutes(files[0].raw_step_ms)}, and the published result is of"
@@ -124,26 +122,26 @@ def walk_text(walk: list[dict[str, Any]]) -> str:
 
 def walk_markdown(walk: list[dict[str, Any]]) -> str:
     """Return the walk as a markdown table."""
-    lines = [
-        "| | what changes | variance reduction | change, points | drawdown | rule of this project |",
-        "|---|---|---|---|---|---|",
+    heads = ("", "what changes", "variance reduction", "points", "drawdown", "rule of this project")
+    rows = [
+        (str(row["step"]), row["rule"], *cells(row), row["project_rule"]) for row in walk
     ]
-    lines += [
-        f"| {row['step']} | {row['rule']} | {' | '.join(cells(row))} | {row['project_rule']} |"
-        for row in walk
-    ]
-    return "\n".join(lines) + "\n"
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def rewrite_page(page: Path, walk: list[dict[str, Any]]) -> None:
-    """Write the walk between the two marks of a page.
+def read_page(page: Path) -> str:
+    """Return the text of a page with a place for the walk.
 
     Raises InputError where it has none.
     """
-    text = page.read_text(encoding="utf-8")
+    try:
+        text = page.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--page: {page} cannot be read ({error.strerror}).") from error
     if not TABLE.search(text):
-        raise InputError(f"--page: {page} has no <!-- published_walk --> … <!-- end -->: add them.")
-    page.write_text(TABLE.sub(lambda _: walk_markdown(walk), text), encoding="utf-8")
+        raise InputError(f"--page: {page} has no <!-- published_walk --> before <!-- end -->.")
+    return text
 
 
 def published(argv: list[str]) -> None:
@@ -153,12 +151,14 @@ def published(argv: list[str]) -> None:
     """
     arguments = parse_arguments(argv)
     dbt_vars = vars_from(arguments)
+    page = Path(arguments.page) if arguments.page else None
+    text = read_page(page) if page else ""
     with build_workspace() as workspace:
         build(dbt_vars, workspace, PARSED).replace(PUBLISHED)
     outcome, walk = read_tables(PUBLISHED)
     print(outcome_text(outcome), walk_text(walk), sep="\n\n")
-    if arguments.page:
-        rewrite_page(Path(arguments.page), walk)
+    if page:
+        page.write_text(TABLE.sub(lambda _: walk_markdown(walk), text), encoding="utf-8")
 
 
 def main() -> int:

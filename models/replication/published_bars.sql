@@ -1,9 +1,22 @@
 -- One row per kind of return and hourly row, as the published notebook had them: no gap,
 -- no resampling, row 0 is the first with a return. Key: returns_kind, row_index.
 with
-spot as (select * from {{ ref('stg_spot_bars') }} where is_usable),
-perp as (select * from {{ ref('stg_perp_bars') }} where is_usable),
+spot_bars as (select * from {{ ref('stg_spot_bars') }} where is_usable),
+perp_bars as (select * from {{ ref('stg_perp_bars') }} where is_usable),
 prints as (select * from {{ ref('stg_funding_prints') }} where is_usable),
+
+-- files that overlap hold a bar twice
+spot as (
+    select symbol, ts, {{ last_by('close', 'source_row') }} as close
+    from spot_bars
+    group by symbol, ts
+),
+
+perp as (
+    select symbol, ts, {{ last_by('close', 'source_row') }} as close
+    from perp_bars
+    group by symbol, ts
+),
 
 closes as (
     select

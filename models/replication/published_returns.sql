@@ -111,15 +111,18 @@ netted as (
 summed as (
     select
         *,
-        case
-            when is_hedged
-                then
-                    r_spot
-                    - hedge_ratio * r_fut
-                    + case when funding = 'none' then 0 else hedge_ratio * funding_rate end
-                    - cost
-        end as r_net
+        r_spot
+        - hedge_ratio * r_fut
+        + case when funding = 'received' then hedge_ratio * funding_rate else 0 end
+        - cost as r_all
     from netted
+),
+
+stopped as (
+    select
+        *,
+        case when is_hedged then r_all end as r_net
+    from summed
 )
 
 select
@@ -136,4 +139,4 @@ select
         as growth_spot,
     case when returns_kind = 'log' then r_net else {{ log_growth('r_net') }} end
         as growth_net
-from summed
+from stopped
