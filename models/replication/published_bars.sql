@@ -36,8 +36,8 @@ funded as (
         closes.ts,
         closes.close_spot / lag(closes.close_spot) over by_time as growth_spot,
         closes.close_perp / lag(closes.close_perp) over by_time as growth_perp,
-        -- a print of 8 hours, by the hour
-        prints.funding_rate / 8 as funding_rate,
+        -- a print of 8 hours, by the hour; nothing before the first
+        coalesce(prints.funding_rate / 8, 0) as funding_rate,
         closes.ts <= (select max(ts) from prints) as is_until_last_print
     from closes
     {{ asof_left_join(

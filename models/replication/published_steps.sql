@@ -1,5 +1,5 @@
--- One row per step of the walk: the one setting that it changes, in words and as a value;
--- the others stay as the step before left them. Key: step.
+-- One row per step of the walk: the one setting that it changes, in words and as a
+-- value; the others stay as the step before left them. Key: step.
 with
 steps as (
     select *
@@ -82,7 +82,7 @@ steps as (
         ),
         (
             15, 'vol_scaled', 'strategy', 'vol_scaled',
-            'Nothing changes: vol_scaled, as the models of this project have it',
+            'vol_scaled by the models of this project: the same without gaps',
             'Every rule'
         ),
         (
