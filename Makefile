@@ -1,16 +1,17 @@
 # make hedge-mvp: set up, and run on what lies in data/raw (or a sample), or on the files that
-# SPOT, PERP and FUNDING name. make fetch: set up, and download to data/raw. make test: set up,
-# and run every test.
+# SPOT, PERP and FUNDING name. make fetch: set up, and download to data/raw. make published: set
+# up, and reproduce the published result. make test: set up, and run every test.
 
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: help setup sample fetch hedge-mvp test clean
+.PHONY: help setup sample fetch hedge-mvp published test clean
 
 help:
 	@echo "make hedge-mvp [SPOT= PERP= FUNDING= SYMBOL= TIMEFRAME= FEES_BPS= OUT=]   build, and print the run folder"
 	@echo "make fetch SYMBOL= START= END= [INTERVAL= OUT=]                   download from Binance's dumps"
+	@echo "make published SPOT= PERP= FUNDING= [PAGE=]                       reproduce the published result"
 	@echo "make test                                                         run every test"
 	@echo "make sample                                                       write sample data to data/raw"
 	@echo "make clean                                                        remove the environment and what dbt wrote"
@@ -47,8 +48,16 @@ hedge-mvp: setup
 	if [ -n "$$OUT" ]; then set -- "$$@" --out "$$OUT"; fi; \
 	$(BIN)/python -m scripts.run "$$@"
 
+published: setup
+	@set --; \
+	if [ -n "$$SPOT" ]; then set -- "$$@" --spot "$$SPOT"; fi; \
+	if [ -n "$$PERP" ]; then set -- "$$@" --perp "$$PERP"; fi; \
+	if [ -n "$$FUNDING" ]; then set -- "$$@" --funding "$$FUNDING"; fi; \
+	if [ -n "$$PAGE" ]; then set -- "$$@" --page "$$PAGE"; fi; \
+	$(BIN)/python -m scripts.published "$$@"
+
 # quoted by the shell, not by make: paths may hold spaces and quotes
-export SPOT PERP FUNDING SYMBOL TIMEFRAME FEES_BPS OUT START END INTERVAL BASE_URL
+export SPOT PERP FUNDING SYMBOL TIMEFRAME FEES_BPS OUT START END INTERVAL BASE_URL PAGE
 
 test: setup
 	@$(BIN)/dbt parse --warn-error --no-partial-parse --quiet

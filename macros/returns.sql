@@ -39,7 +39,15 @@
 {%- endmacro %}
 
 
-{#- The fee of a trade, a fraction of the spot notional as the trade is. -#}
+{#-
+    What a trade costs, slippage included, a fraction of the spot notional as the trade is.
+-#}
 {% macro fee(trade) -%}
-    ({{ var('fees_bps') }} / 10000.0 * abs({{ trade }}))
+    (({{ var('fees_bps') }} + {{ var('slippage_bps') }}) / 10000.0 * abs({{ trade }}))
+{%- endmacro %}
+
+
+{#- The part of a trade's cost that is slippage. -#}
+{% macro slippage(trade) -%}
+    ({{ var('slippage_bps') }} / 10000.0 * abs({{ trade }}))
 {%- endmacro %}

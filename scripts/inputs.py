@@ -110,7 +110,8 @@ def read_strategies(
             "    0"
             ") from read_csv($seed, header = true, columns = {"
             "    strategy: 'varchar', estimator: 'varchar', is_vol_scaled: 'boolean',"
-            "    beta_window: 'integer', vol_window: 'integer', vol_target: 'double'})",
+            "    beta_window: 'integer', vol_window: 'integer', vol_target: 'double',"
+            "    rebalance_band: 'double', rebalance_every: 'integer', min_trade: 'double'})",
             {"seed": str(seed), "beta_window": dbt_vars["beta_window"],
              "vol_window": dbt_vars["vol_window"]},
         ).fetchall()

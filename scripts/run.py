@@ -70,6 +70,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     for name, kind, what in [
         ("timeframe", str, "bar size, such as 5m, 1h, 4h or 1d"),
         ("fees_bps", number, "cost of a trade, basis points of its notional"),
+        ("slippage_bps", number, "loss of a trade beyond its fee, basis points"),
         ("strategy", str, "strategy of the order log: a row of hedge_strategies.csv"),
         ("beta_window", number, "rows of the slope's frame"),
         ("vol_window", number, "rows of the realized volatility's frame"),
@@ -110,8 +111,10 @@ def vars_from(arguments: argparse.Namespace) -> dict[str, Any]:
     return dbt_vars
 
 
-def build(dbt_vars: dict[str, Any], workspace: Path) -> Path:
+def build(dbt_vars: dict[str, Any], workspace: Path, parsed: Path = PARSED) -> Path:
     """Run `dbt build` in an empty folder; return the database that it leaves there.
+
+    parsed is where what dbt parsed is kept for the next time.
 
     dbt runs as a process of its own, so that it neither prints to our stdout nor keeps the
     database open, and so that this one loads the plotting libraries meanwhile.
@@ -124,7 +127,7 @@ def build(dbt_vars: dict[str, Any], workspace: Path) -> Path:
     target.mkdir()
     with contextlib.suppress(FileNotFoundError):
         # what dbt parsed in the last run serves again where neither vars nor files changed
-        shutil.copy(PARSED, target)
+        shutil.copy(parsed, target)
     command = [
         sys.executable, "-c", DBT, "build",
         "--project-dir", str(ROOT), "--profiles-dir", str(ROOT),
@@ -163,8 +166,8 @@ def build(dbt_vars: dict[str, Any], workspace: Path) -> Path:
             else "dbt build failed: " + one_line(" ".join(messages))
         )
     with contextlib.suppress(FileNotFoundError):
-        PARSED.parent.mkdir(parents=True, exist_ok=True)
-        (target / PARSED.name).replace(PARSED)
+        parsed.parent.mkdir(parents=True, exist_ok=True)
+        (target / parsed.name).replace(parsed)
     return database
 
 

@@ -24,6 +24,18 @@ class Strategy:
     beta_window: int = 720
     vol_window: int = 30
     vol_target: float = 0.5
+    rebalance_band: float = 0.0
+    rebalance_every: int = 1
+    min_trade: float = 0.0
+
+    def trades(self, bar: int, target: float, held: float) -> bool:
+        """Return whether an order is sent at a bar (0 is the entry)."""
+        if bar == 0:
+            return True
+        if self.rebalance_every == 0 or bar % self.rebalance_every:
+            return False
+        gap = abs(target - held)
+        return gap > self.rebalance_band and gap >= self.min_trade
 
 
 def default_strategies(**parameters: float) -> dict[str, Strategy]:
@@ -31,8 +43,10 @@ def default_strategies(**parameters: float) -> dict[str, Strategy]:
     return {
         "unhedged": Strategy("none", **parameters),
         "naive": Strategy("naive", **parameters),
+        "naive_hold": Strategy("naive", rebalance_every=0, **parameters),
         "static_ols": Strategy("static", **parameters),
         "rolling_ols": Strategy("rolling", **parameters),
+        "rolling_ols_band": Strategy("rolling", rebalance_band=0.01, **parameters),
         "vol_scaled": Strategy("rolling", is_vol_scaled=True, **parameters),
     }
 
@@ -89,8 +103,8 @@ def hedge(
     window = slice(start, None)
     return {
         name: score(
-            np.array(times[1:])[window], ratio[window], r_spot[window], r_fut[window],
-            funding[window], closes[:-1, 0][window], fees_bps, periods,
+            strategies[name], np.array(times[1:])[window], ratio[window], r_spot[window],
+            r_fut[window], funding[window], closes[:-1, 0][window], fees_bps, periods,
         )
         for name, ratio in ratios.items()
     }
@@ -147,8 +161,9 @@ def hold(targets: np.ndarray) -> np.ndarray:
 
 
 def score(
+    strategy: Strategy,
     times: np.ndarray,
-    ratio: np.ndarray,
+    targets: np.ndarray,
     r_spot: np.ndarray,
     r_fut: np.ndarray,
     funding: np.ndarray,
@@ -157,11 +172,13 @@ def score(
     periods: float,
 ) -> dict[str, np.ndarray | float]:
     """Walk through the evaluated bars; return rows and figures."""
-    before, trades, nets = 0.0, [], []
+    before, ratio, trades, nets = 0.0, np.empty(len(times)), [], []
     growth, peak, drawdown = 1.0, 1.0, 0.0
     wealth, wealth_peak, wealth_drawdown = 1.0, 1.0, 0.0
     perp_pnl, perp_low = 0.0, 0.0
     for bar in range(len(times)):
+        is_order = strategy.trades(bar, targets[bar], before)
+        ratio[bar] = targets[bar] if is_order else before
         trade = ratio[bar] - before
         net = (
             r_spot[bar] - ratio[bar] * r_fut[bar] + ratio[bar] * funding[bar]

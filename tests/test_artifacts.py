@@ -21,13 +21,13 @@ COLUMNS = {
                      " funding_rate bars_elapsed is_gap",
     "beta_series": "symbol timeframe strategy ts beta realized_vol vol_scale hedge_ratio status",
     "returns_decomposed": "symbol timeframe strategy ts hedge_ratio trade r_spot r_fut r_hedge"
-                          " r_funding r_fees r_net cum_log_return drawdown",
+                          " r_funding r_fees r_slippage r_net cum_log_return drawdown",
 }
 PLOTS = ("cumlogret", "rolling_vol", "beta_vs_funding", "variance_components")
 LOG_KEYS = (
     "symbol timeframe seq decision_ts strategy price_spot price_perp hedge_ratio_before"
-    " hedge_ratio_target order_side order_notional_frac order_qty est_fee_frac beta realized_vol"
-    " status incident r_spot r_fut r_hedge r_funding r_fees r_net data_age_hours"
+    " hedge_ratio_target order_side hold_reason order_notional_frac order_qty est_fee_frac beta"
+    " realized_vol status incident r_spot r_fut r_hedge r_funding r_fees r_net data_age_hours"
 ).split()
 
 
@@ -178,7 +178,8 @@ def test_metrics_describe_the_sample(folder: Path, tables: dict[str, pd.DataFram
     total = merged.set_index("ts")["funding_rate"][evaluated.min():].sum()
     assert metrics["market"]["funding_total"] == pytest.approx(total)
     assert list(metrics["strategies"]) == [
-        "unhedged", "naive", "static_ols", "rolling_ols", "vol_scaled"
+        "unhedged", "naive", "naive_hold", "static_ols", "rolling_ols", "rolling_ols_band",
+        "vol_scaled",
     ]
 
 

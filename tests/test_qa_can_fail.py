@@ -37,6 +37,10 @@ FAULTS = {
         "create or replace table int_rolling_betas as select * replace"
         " (lead(beta) over (partition by symbol, timeframe, beta_window order by ts) as beta)"
         " from int_rolling_betas",
+    "positions_follow_their_rule":
+        # a trade of a strategy that only enters
+        "update returns_decomposed set hedge_ratio = 1, trade = trade + 1e-5"
+        " where strategy = 'naive_hold' and ts = '2025-05-01'",
     "warmup_has_no_ratio_and_the_rest_has_one":
         "update beta_series set hedge_ratio = 0 where status = 'warmup'",
     "every_strategy_is_scored_on_the_same_bars":

@@ -71,7 +71,7 @@ def built(new_project: Callable[[], Project]) -> tuple[Project, dict[str, dict[s
             write_parquet(project.root / "in" / f"{leg}_{symbol}.parquet", frame)
     project.build(
         spot="in/spot_*.parquet", perp="in/perp_*.parquet", funding="in/funding_*.parquet",
-        fees_bps=2.5, **WINDOWS,
+        fees_bps=2, slippage_bps=0.5, **WINDOWS,
     )
     return project, series
 
@@ -106,6 +106,13 @@ def test_every_bar_and_figure_equals_the_reference(built: tuple, symbol: str) ->
             assert metrics.loc[name, column] == pytest.approx(
                 figures[column], rel=TOLERANCE, abs=TOLERANCE
             ), (name, column)
+
+
+def test_slippage_is_a_part_of_the_cost_of_each_trade(built: tuple) -> None:
+    rows = built[0].query("select trade, r_fees, r_slippage from returns_decomposed")
+    np.testing.assert_allclose(rows["r_slippage"], -0.5e-4 * rows["trade"].abs(), atol=1e-15)
+    np.testing.assert_allclose(rows["r_fees"], 5 * rows["r_slippage"], atol=1e-15)
+    assert (rows["r_slippage"] < 0).any()
 
 
 def test_cases_meet_what_they_are_meant_to(built: tuple) -> None:

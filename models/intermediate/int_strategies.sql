@@ -7,5 +7,11 @@ select
     coalesce(beta_window, {{ var('beta_window') }}) as beta_window,
     coalesce(vol_window, {{ var('vol_window') }}) as vol_window,
     coalesce(vol_target, {{ var('vol_target') }}) as vol_target,
+    coalesce(rebalance_band, 0) as rebalance_band,
+    coalesce(rebalance_every, 1) as rebalance_every,
+    coalesce(min_trade, 0) as min_trade,
+    coalesce(rebalance_band, 0) > 0
+    or coalesce(rebalance_every, 1) <> 1
+    or coalesce(min_trade, 0) > 0 as has_rebalance_rule,
     strategy = {{ sql_text(var('strategy')) }} as is_selected
 from {{ ref('hedge_strategies') }}

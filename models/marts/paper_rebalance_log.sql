@@ -5,31 +5,29 @@
 with
 strategies as (select * from {{ ref('int_strategies') }}),
 hedge_ratios as (select * from {{ ref('int_hedge_ratios') }}),
-samples as (select * from {{ ref('int_samples') }}),
+positions as (select * from {{ ref('int_positions') }}),
 returns as (select * from {{ ref('returns_decomposed') }}),
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
 incidents as (select * from {{ ref('data_incidents') }}),
 
 orders as (
     select
-        hedge_ratios.symbol,
-        hedge_ratios.timeframe,
-        hedge_ratios.strategy,
+        positions.symbol,
+        positions.timeframe,
+        positions.strategy,
         bars.end_ts,
-        bars.is_next_bar,
-        row_number() over by_time as seq,
+        positions.is_next_bar,
+        row_number() over (
+            partition by positions.symbol, positions.timeframe
+            order by positions.ts
+        ) as seq,
         bars.previous_end_ts as decision_ts,
         bars.previous_close_spot as price_spot,
         bars.previous_close_perp as price_perp,
-        coalesce(
-            {{ drifted_ratio(
-                'lag(hedge_ratios.hedge_ratio) over by_time',
-                'lag(bars.r_fut) over by_time',
-                'lag(bars.r_spot) over by_time'
-            ) }},
-            0
-        ) as hedge_ratio_before,
-        hedge_ratios.hedge_ratio as hedge_ratio_target,
+        positions.hedge_ratio_before,
+        positions.hedge_ratio as hedge_ratio_target,
+        abs(positions.trade) as order_notional_frac,
+        positions.hold_reason,
         hedge_ratios.beta,
         hedge_ratios.realized_vol,
         hedge_ratios.status,
@@ -39,27 +37,24 @@ orders as (
         returns.r_funding,
         returns.r_fees,
         returns.r_net
-    from hedge_ratios
+    from positions
     inner join strategies
-        on hedge_ratios.strategy = strategies.strategy
+        on positions.strategy = strategies.strategy
         and strategies.is_selected
-    inner join samples
-        on hedge_ratios.symbol = samples.symbol
-        and hedge_ratios.timeframe = samples.timeframe
-        and hedge_ratios.ts >= samples.start_ts
+    inner join hedge_ratios
+        on positions.symbol = hedge_ratios.symbol
+        and positions.timeframe = hedge_ratios.timeframe
+        and positions.strategy = hedge_ratios.strategy
+        and positions.ts = hedge_ratios.ts
     inner join merged_bars as bars
-        on hedge_ratios.symbol = bars.symbol
-        and hedge_ratios.timeframe = bars.timeframe
-        and hedge_ratios.ts = bars.ts
+        on positions.symbol = bars.symbol
+        and positions.timeframe = bars.timeframe
+        and positions.ts = bars.ts
     left join returns
-        on hedge_ratios.symbol = returns.symbol
-        and hedge_ratios.timeframe = returns.timeframe
-        and hedge_ratios.strategy = returns.strategy
-        and hedge_ratios.ts = returns.ts
-    window by_time as (
-        partition by hedge_ratios.symbol, hedge_ratios.timeframe
-        order by hedge_ratios.ts
-    )
+        on positions.symbol = returns.symbol
+        and positions.timeframe = returns.timeframe
+        and positions.strategy = returns.strategy
+        and positions.ts = returns.ts
 ),
 
 -- the kinds of incident that lie within an order's bar, or in a gap before it
@@ -77,49 +72,43 @@ touched_orders as (
     -- another strategy's undefined beta is no matter of this log
     where incidents.kind <> 'beta_undefined' or incidents.source = orders.strategy
     group by orders.symbol, orders.timeframe, orders.seq
-),
-
-sized as (
-    select
-        *,
-        abs(hedge_ratio_target - hedge_ratio_before) as order_notional_frac
-    from orders
 )
 
 select
-    sized.symbol,
-    sized.timeframe,
-    sized.seq,
-    sized.decision_ts,
-    sized.strategy,
-    sized.price_spot,
-    sized.price_perp,
-    sized.hedge_ratio_before,
-    sized.hedge_ratio_target,
+    orders.symbol,
+    orders.timeframe,
+    orders.seq,
+    orders.decision_ts,
+    orders.strategy,
+    orders.price_spot,
+    orders.price_perp,
+    orders.hedge_ratio_before,
+    orders.hedge_ratio_target,
     case
-        when sized.hedge_ratio_target > sized.hedge_ratio_before then 'sell'
-        when sized.hedge_ratio_target < sized.hedge_ratio_before then 'buy'
+        when orders.hedge_ratio_target > orders.hedge_ratio_before then 'sell'
+        when orders.hedge_ratio_target < orders.hedge_ratio_before then 'buy'
         else 'hold'
     end as order_side,
-    sized.order_notional_frac,
-    sized.order_notional_frac * sized.price_spot / sized.price_perp as order_qty,
-    {{ fee('sized.order_notional_frac') }} as est_fee_frac,
-    sized.beta,
-    sized.realized_vol,
-    sized.status,
+    orders.hold_reason,
+    orders.order_notional_frac,
+    orders.order_notional_frac * orders.price_spot / orders.price_perp as order_qty,
+    {{ fee('orders.order_notional_frac') }} as est_fee_frac,
+    orders.beta,
+    orders.realized_vol,
+    orders.status,
     touched_orders.incident,
-    sized.r_spot,
-    sized.r_fut,
-    sized.r_hedge,
-    sized.r_funding,
-    sized.r_fees,
-    sized.r_net,
+    orders.r_spot,
+    orders.r_fut,
+    orders.r_hedge,
+    orders.r_funding,
+    orders.r_fees,
+    orders.r_net,
     case
-        when sized.is_next_bar
-            then {{ ms_between('sized.decision_ts', build_ts()) }} / 3600000.0
+        when orders.is_next_bar
+            then {{ ms_between('orders.decision_ts', build_ts()) }} / 3600000.0
     end as data_age_hours
-from sized
+from orders
 left join touched_orders
-    on sized.symbol = touched_orders.symbol
-    and sized.timeframe = touched_orders.timeframe
-    and sized.seq = touched_orders.seq
+    on orders.symbol = touched_orders.symbol
+    and orders.timeframe = touched_orders.timeframe
+    and orders.seq = touched_orders.seq

@@ -2,41 +2,23 @@
 -- parts, as fractions of the spot notional at the bar's start. A trade is what moves the
 -- ratio from where both prices let it drift, not only a new beta.
 with
-ratios as (
+held as (
     select
-        ratios.symbol,
-        ratios.timeframe,
-        ratios.strategy,
-        ratios.ts,
-        ratios.hedge_ratio,
+        positions.symbol,
+        positions.timeframe,
+        positions.strategy,
+        positions.ts,
+        positions.hedge_ratio,
+        positions.trade,
         bars.r_spot,
         bars.r_fut,
         bars.funding_rate
-    from {{ ref('int_hedge_ratios') }} as ratios
-    inner join {{ ref('int_samples') }} as samples
-        on ratios.symbol = samples.symbol
-        and ratios.timeframe = samples.timeframe
-        and ratios.ts >= samples.start_ts
+    from {{ ref('int_positions') }} as positions
     inner join {{ ref('int_merged_bars') }} as bars
-        on ratios.symbol = bars.symbol
-        and ratios.timeframe = bars.timeframe
-        and ratios.ts = bars.ts
-    where not ratios.is_next_bar
-),
-
-traded as (
-    select
-        *,
-        hedge_ratio - coalesce(
-            {{ drifted_ratio(
-                'lag(hedge_ratio) over by_time',
-                'lag(r_fut) over by_time',
-                'lag(r_spot) over by_time'
-            ) }},
-            0
-        ) as trade
-    from ratios
-    window by_time as (partition by symbol, timeframe, strategy order by ts)
+        on positions.symbol = bars.symbol
+        and positions.timeframe = bars.timeframe
+        and positions.ts = bars.ts
+    where not positions.is_next_bar
 ),
 
 -- subtracted from 0, since a unary minus would turn 0 into -0
@@ -45,8 +27,9 @@ decomposed as (
         *,
         0 - hedge_ratio * r_fut as r_hedge,
         hedge_ratio * funding_rate as r_funding,
-        0 - {{ fee('trade') }} as r_fees
-    from traded
+        0 - {{ fee('trade') }} as r_fees,
+        0 - {{ slippage('trade') }} as r_slippage
+    from held
 ),
 
 netted as (
@@ -91,6 +74,7 @@ select
     r_hedge,
     r_funding,
     r_fees,
+    r_slippage,
     r_net,
     cum_log_return,
     {{ null_if_proxy('exp(cum_log_return - peak_log_return) - 1') }} as drawdown

@@ -1,21 +1,16 @@
 -- The short loses what the perp gains and receives a positive funding rate, both in
--- proportion to the ratio of beta_series; prices and funding are those of prices_merged.
+-- proportion to the ratio that is held; prices and funding are those of prices_merged.
 select
     returns.symbol,
     returns.timeframe,
     returns.strategy,
     returns.ts,
-    betas.hedge_ratio,
+    returns.hedge_ratio,
     returns.r_hedge,
     returns.r_funding,
     prices.r_fut,
     prices.funding_rate
 from {{ ref('returns_decomposed') }} as returns
-left join {{ ref('beta_series') }} as betas
-    on returns.symbol = betas.symbol
-    and returns.timeframe = betas.timeframe
-    and returns.strategy = betas.strategy
-    and returns.ts = betas.ts
 left join {{ ref('prices_merged') }} as prices
     on returns.symbol = prices.symbol
     and returns.timeframe = prices.timeframe
@@ -23,8 +18,8 @@ left join {{ ref('prices_merged') }} as prices
 where
     -- written so that a row without a partner fails, too
     not coalesce(
-        abs(returns.r_hedge + betas.hedge_ratio * prices.r_fut) < 1e-12
-        and abs(returns.r_funding - betas.hedge_ratio * prices.funding_rate) < 1e-12
+        abs(returns.r_hedge + returns.hedge_ratio * prices.r_fut) < 1e-12
+        and abs(returns.r_funding - returns.hedge_ratio * prices.funding_rate) < 1e-12
         and returns.r_spot = prices.r_spot,
         false
     )

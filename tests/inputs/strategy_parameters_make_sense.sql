@@ -1,8 +1,18 @@
--- A slope needs three rows, a standard deviation two, and a target must be positive.
+-- A slope needs three rows, a standard deviation two, a target must be positive, and no
+-- rule can be negative.
 select
     strategy,
     beta_window,
     vol_window,
-    vol_target
+    vol_target,
+    rebalance_band,
+    rebalance_every,
+    min_trade
 from {{ ref('int_strategies') }}
-where beta_window < 3 or vol_window < 2 or not (vol_target > 0)
+where
+    beta_window < 3
+    or vol_window < 2
+    or not (vol_target > 0)
+    or not (rebalance_band >= 0)
+    or rebalance_every < 0
+    or not (min_trade >= 0)

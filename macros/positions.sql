@@ -1,0 +1,105 @@
+{#-
+    The perp coins per coin of spot that a strategy holds after each bar's order, where
+    its rule makes that depend on what it held before.
+
+    bars: a relation of symbol, timeframe, strategy, ts, bar_index (from 0), target, the
+    price_ratio (a perp's price in spot's, at the decision), is_due, band and min_trade.
+    Returns the SQL of symbol, timeframe, strategy, ts, coins.
+
+    What is held after a bar follows from what was held before it, which no window can
+    say. A first pass walks through each series and keeps the coins at the start of each
+    stretch of 256 bars, a second one walks through all stretches at once and keeps every
+    bar: a list that grows bar by bar over a whole series would be copied at each of them.
+-#}
+{% macro coins_after_orders(bars) -%}
+    {%- set stretch = 'cast(floor(bar_index / 256) as integer)' -%}
+    with
+    stretches as (
+        select
+            symbol,
+            timeframe,
+            strategy,
+            {{ stretch }} as stretch,
+            list(
+                {
+                    'ts': ts,
+                    'is_entry': bar_index = 0,
+                    'is_due': is_due,
+                    'target': target,
+                    'price_ratio': price_ratio,
+                    'band': band,
+                    'min_trade': min_trade
+                }
+                order by bar_index
+            ) as bars
+        from {{ bars }}
+        group by symbol, timeframe, strategy, {{ stretch }}
+    ),
+
+    starts as (
+        select
+            symbol,
+            timeframe,
+            strategy,
+            list_reduce(
+                list(bars order by stretch),
+                lambda walked, bars: {
+                    'coins': list_reduce(
+                        bars,
+                        lambda coins, bar: {{ coins_after_order('coins', 'bar') }},
+                        walked.coins
+                    ),
+                    'starts': list_append(walked.starts, walked.coins)
+                },
+                {'coins': 0.0::double, 'starts': []::double[]}
+            ).starts as starts
+        from stretches
+        group by symbol, timeframe, strategy
+    ),
+
+    paths as (
+        select
+            stretches.symbol,
+            stretches.timeframe,
+            stretches.strategy,
+            stretches.bars,
+            list_reduce(
+                stretches.bars,
+                lambda path, bar:
+                    list_append(path, {{ coins_after_order('path[-1]', 'bar') }}),
+                [starts.starts[stretches.stretch + 1]]
+            ) as path
+        from stretches
+        inner join starts
+            on stretches.symbol = starts.symbol
+            and stretches.timeframe = starts.timeframe
+            and stretches.strategy = starts.strategy
+    )
+
+    select
+        symbol,
+        timeframe,
+        strategy,
+        unnest(list_transform(bars, lambda bar: bar.ts)) as ts,
+        -- the first is what was held before
+        unnest(path[2:]) as coins
+    from paths
+{%- endmacro %}
+
+
+{#- The coins after a bar's order: those of the target, or the same where it holds. -#}
+{% macro coins_after_order(coins, bar) -%}
+    case
+        when
+            {{ bar }}.is_entry
+            or (
+                {{ bar }}.is_due
+                and abs({{ bar }}.target - {{ coins }} * {{ bar }}.price_ratio)
+                > {{ bar }}.band
+                and abs({{ bar }}.target - {{ coins }} * {{ bar }}.price_ratio)
+                >= {{ bar }}.min_trade
+            )
+            then {{ bar }}.target / {{ bar }}.price_ratio
+        else {{ coins }}
+    end
+{%- endmacro %}

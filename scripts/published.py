@@ -1,0 +1,185 @@
+"""Reproduce a published hedge, and walk from its figures to this project's.
+
+usage: python -m scripts.published --spot F --perp F --funding F [--page docs/published.md]
+
+Builds the models of models/replication, and those of the project on the same files, in
+data/published.duckdb, and prints published_outcome and published_walk. With --page it writes
+the walk into the table of that page, too.
+Exit 0: done. Exit 1: a test failed. Exit 2: bad input or usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from scripts import inputs
+from scripts.command_line import OneLineParser, one_line
+from scripts.project import DATABASE, ROOT, InputError, default_vars
+from scripts.run import BuildError, build, build_workspace
+
+PUBLISHED = DATABASE.with_name("published.duckdb")
+PARSED = ROOT / "target" / "last_published" / "partial_parse.msgpack"
+HOUR_MS = 3_600_000
+# the full hedge's figures were published with six decimals
+SAME_FIGURE = 5e-7
+TABLE = re.compile(r"(?<=<!-- published_walk -->\n).*?(?=<!-- end -->)", flags=re.DOTALL)
+
+
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
+    """Return the flags."""
+    parser = OneLineParser(
+        prog="scripts.published",
+        description="Reproduce a published hedge, and walk from its figures to this project's.",
+    )
+    for leg, what in (
+        ("spot", "hourly spot bars"), ("perp", "hourly bars of the perpetual"),
+        ("funding", "funding prints"),
+    ):
+        parser.add_argument(f"--{leg}", metavar="F", help=f"parquet of {what}: a file or a glob")
+    parser.add_argument("--page", metavar="FILE", help="write the walk into this page's table")
+    return parser.parse_args(argv)
+
+
+def vars_from(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the dbt vars: the defaults, on these files, at an hour.
+
+    Raises InputError where a file is not named or unfit.
+    """
+    given = {leg: getattr(arguments, leg) for leg in inputs.LEGS}
+    if missing := [leg for leg, path in given.items() if not path]:
+        raise InputError(
+            f"missing: {' '.join(leg.upper() for leg in missing)}; the published result needs"
+            " parquet files of one pair, SPOT= and PERP= with hourly bars, FUNDING= with prints."
+        )
+    dbt_vars = default_vars() | {"timeframe": "1h"}
+    dbt_vars |= {leg: inputs.file_pattern(leg, path, Path.cwd()) for leg, path in given.items()}
+    check_bars(dbt_vars)
+    return inputs.check(dbt_vars) | {"build_published": True}
+
+
+def check_bars(dbt_vars: dict[str, Any]) -> None:
+    """Refuse bars of several pairs, or of another size than an hour."""
+    macros = inputs.input_macros(dbt_vars)
+    with duckdb.connect() as connection:
+        for leg in ("spot", "perp"):
+            files = inputs.look_at_leg(connection, macros, leg, dbt_vars)
+            if len(symbols := sorted({file.symbol for file in files})) > 1:
+                raise InputError(
+                    f"--{leg} holds several pairs ({' '.join(symbols)}): give files of one."
+                )
+            if files[0].raw_step_ms not in (HOUR_MS, None):
+                raise InputError(
+                    f"--{leg}: {files[0].source_file} has a bar every"
+                    f" {inputs.minutes(files[0].raw_step_ms)}, and the published result is of"
+                    " hourly ones: give these."
+                )
+
+
+def read_tables(database: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the rows of published_outcome and of published_walk."""
+    with duckdb.connect(str(database), read_only=True) as connection:
+        outcome, walk = (
+            connection.execute(f"from {table}").fetchdf().to_dict("records")
+            for table in ("published_outcome", "published_walk order by step")
+        )
+    return outcome, walk
+
+
+def outcome_text(outcome: list[dict[str, Any]]) -> str:
+    """Return the published figures as a table for a terminal."""
+    lines = [f"{'figure':<28}{'published':>22}{'reproduced':>22}{'difference':>13}  rows"]
+    lines += [
+        f"{row['figure']:<28}{row['published']:>22.16g}{row['reproduced']:>22.16g}"
+        f"{row['difference']:>13.1e}  {row['rows_used']}"
+        for row in outcome
+    ]
+    if any(abs(row["difference"]) > SAME_FIGURE for row in outcome):
+        lines.append("These are not the files of the published figures.")
+    return "\n".join(lines)
+
+
+def cells(row: dict[str, Any]) -> tuple[str, str, str]:
+    """Return variance reduction, change in percentage points and drawdown of a step."""
+    change = "" if row["step"] == 0 else f"{100 * row['change']:+.4f}"
+    return f"{100 * row['variance_reduction']:.4f} %", change, f"{100 * row['max_drawdown']:.2f} %"
+
+
+def walk_text(walk: list[dict[str, Any]]) -> str:
+    """Return the walk as a table for a terminal, the project's rule under each step."""
+    lines = [f"step{'var. reduction':>16}{'change':>10}{'drawdown':>11}  what changes"]
+    for row in walk:
+        reduction, change, drawdown = cells(row)
+        lines.append(f"{row['step']:>4}{reduction:>16}{change:>10}{drawdown:>11}  {row['rule']}")
+        lines.append(f"{'':>43}({row['project_rule']})")
+    return "\n".join(lines)
+
+
+def walk_markdown(walk: list[dict[str, Any]]) -> str:
+    """Return the walk as a markdown table."""
+    heads = ("", "what changes", "variance reduction", "points", "drawdown", "rule of this project")
+    rows = [
+        (str(row["step"]), row["rule"], *cells(row), row["project_rule"]) for row in walk
+    ]
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def read_page(page: Path) -> str:
+    """Return the text of a page with a place for the walk.
+
+    Raises InputError where it has none.
+    """
+    try:
+        text = page.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--page: {page} cannot be read ({error.strerror}).") from error
+    if not TABLE.search(text):
+        raise InputError(f"--page: {page} has no <!-- published_walk --> before <!-- end -->.")
+    return text
+
+
+def published(argv: list[str]) -> None:
+    """Do what the command line asks for.
+
+    Raises InputError for bad input or usage, BuildError where a test failed.
+    """
+    arguments = parse_arguments(argv)
+    dbt_vars = vars_from(arguments)
+    page = Path(arguments.page) if arguments.page else None
+    text = read_page(page) if page else ""
+    with build_workspace() as workspace:
+        build(dbt_vars, workspace, PARSED).replace(PUBLISHED)
+    outcome, walk = read_tables(PUBLISHED)
+    print(outcome_text(outcome), walk_text(walk), sep="\n\n")
+    if page:
+        page.write_text(TABLE.sub(lambda _: walk_markdown(walk), text), encoding="utf-8")
+
+
+def main() -> int:
+    """Run, and turn what went wrong into an exit code and a message."""
+    try:
+        published(sys.argv[1:])
+    except InputError as error:
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
+        return 2
+    except BuildError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; nothing was written", file=sys.stderr)
+        return 130
+    except OSError as error:
+        print(f"error: the result could not be written ({error}): check the path and its rights.",
+              file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
