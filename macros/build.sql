@@ -10,7 +10,7 @@
     {%- for name in [
         'spot', 'perp', 'funding', 'symbol', 'timeframe', 'fees_bps', 'slippage_bps',
         'strategy',
-        'beta_window', 'vol_window', 'vol_target', 'max_basis_bps', 'max_jump_bps',
+        'beta_window', 'halflife', 'vol_window', 'vol_target', 'max_basis_bps', 'max_jump_bps',
         'max_price_ratio', 'equal_closes_chance', 'max_equal_closes_share',
         'max_funding_rate', 'max_print_delay_s',
     ] -%}

@@ -15,15 +15,14 @@
 
 
 {#-
-    Whether a frame holds all the rows that its length asks for, at least 90 % of them
-    usable.
+    Whether a frame holds the rows that its length asks for, at least 90 % of them usable.
 
     value: a column that is NULL in unusable rows; over: the frame; length: its rows.
 -#}
 {% macro is_frame_usable(value, over, length) -%}
-    {%- set least_usable_share = 0.9 -%}
-    count(*) over {{ over }} = {{ length }}
-    and count({{ value }}) over {{ over }} >= {{ least_usable_share }} * {{ length }}
+    count(*) over {{ over }} >= {{ length }}
+    and count({{ value }}) over {{ over }}
+    >= {{ least_usable_share() }} * count(*) over {{ over }}
 {%- endmacro %}
 
 
@@ -58,4 +57,34 @@
         order by {{ order_by }}
         rows between unbounded preceding and current row
     )
+{%- endmacro %}
+
+
+{#- The share of a frame's rows that must be usable. -#}
+{% macro least_usable_share() -%}
+    0.9
+{%- endmacro %}
+
+
+{#- More rows than any series has: a frame that begins with the first. -#}
+{% macro every_row() -%}
+    1000000000
+{%- endmacro %}
+
+
+{#- Half-lives after which a row weighs nothing: 2 ^ -20 is a millionth. -#}
+{% macro ewma_cut_halflives() -%}
+    20
+{%- endmacro %}
+
+
+{#- The sums of a weighted regression of y on x, by name. -#}
+{% macro ewma_sums() -%}
+    {%- do return({
+        'sum_w': 'w',
+        'sum_wx': 'w * x_or_0',
+        'sum_wy': 'w * y_or_0',
+        'sum_wxx': 'w * x_or_0 * x_or_0',
+        'sum_wxy': 'w * x_or_0 * y_or_0',
+    }) -%}
 {%- endmacro %}

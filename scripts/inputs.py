@@ -105,13 +105,16 @@ def read_strategies(
     try:
         rows = connection.execute(
             "select strategy, greatest("
-            "    case when estimator = 'rolling' then coalesce(beta_window, $beta_window) end,"
-            "    case when is_vol_scaled then coalesce(vol_window, $vol_window) end,"
+            "    case when estimator not in ('none', 'naive', 'static')"
+            "        then coalesce(beta_window, $beta_window) end,"
+            "    case when is_vol_scaled or is_vol_budget"
+            "        then coalesce(vol_window, $vol_window) end,"
             "    0"
             ") from read_csv($seed, header = true, columns = {"
             "    strategy: 'varchar', estimator: 'varchar', is_vol_scaled: 'boolean',"
             "    beta_window: 'integer', vol_window: 'integer', vol_target: 'double',"
-            "    rebalance_band: 'double', rebalance_every: 'integer', min_trade: 'double'})",
+            "    rebalance_band: 'double', rebalance_every: 'integer', min_trade: 'double',"
+            "    halflife: 'integer', is_vol_budget: 'boolean'})",
             {"seed": str(seed), "beta_window": dbt_vars["beta_window"],
              "vol_window": dbt_vars["vol_window"]},
         ).fetchall()

@@ -17,7 +17,7 @@ EIGHT_HOURS_MS = 8 * 3600 * 1000
 
 @dataclass
 class Strategy:
-    """A hedge: estimator none, naive, static or rolling; windows in rows."""
+    """A hedge: estimators as in the seed; windows and half-life in rows."""
 
     estimator: str
     is_vol_scaled: bool = False
@@ -27,6 +27,8 @@ class Strategy:
     rebalance_band: float = 0.0
     rebalance_every: int = 1
     min_trade: float = 0.0
+    halflife: int = 250
+    is_vol_budget: bool = False
 
     def trades(self, bar: int, target: float, held: float) -> bool:
         """Return whether an order is sent at a bar (0 is the entry)."""
@@ -48,6 +50,32 @@ def default_strategies(**parameters: float) -> dict[str, Strategy]:
         "rolling_ols": Strategy("rolling", **parameters),
         "rolling_ols_band": Strategy("rolling", rebalance_band=0.01, **parameters),
         "vol_scaled": Strategy("rolling", is_vol_scaled=True, **parameters),
+    }
+
+
+# further strategies, as rows of the seed: those that no default row covers
+MORE_ROWS = """\
+expanding,expanding,false,,,,,,,,
+ewma,ewma,false,,,,,,,7,
+ewma_short,ewma,false,40,,,,,,3,
+error_correction,error_correction,false,,,,,,,,
+vol_budget,rolling,false,,,,,,,,true
+all_rules,rolling,true,,,,0.004,2,0.006,,
+"""
+
+
+def more_strategies(**parameters: float) -> dict[str, Strategy]:
+    """Return the strategies of MORE_ROWS."""
+    return {
+        "expanding": Strategy("expanding", **parameters),
+        "ewma": Strategy("ewma", halflife=7, **parameters),
+        "ewma_short": Strategy("ewma", halflife=3, **parameters | {"beta_window": 40}),
+        "error_correction": Strategy("error_correction", **parameters),
+        "vol_budget": Strategy("rolling", is_vol_budget=True, **parameters),
+        "all_rules": Strategy(
+            "rolling", is_vol_scaled=True, rebalance_band=0.004, rebalance_every=2,
+            min_trade=0.006, **parameters,
+        ),
     }
 
 
@@ -91,10 +119,11 @@ def hedge(
     r_spot, r_fut = (closes[1:] / closes[:-1] - 1).T
     funding = np.diff([accrued(prints, ts + timeframe_ms) for ts in times])
     usable = np.diff(times) == timeframe_ms
+    basis = closes[:-1, 1] / closes[:-1, 0] - 1
     periods = YEAR_MS / timeframe_ms
 
     ratios = {
-        name: hold(target_ratios(strategy, r_spot, r_fut, usable, periods))
+        name: hold(target_ratios(strategy, r_spot, r_fut, basis, usable, periods))
         for name, strategy in strategies.items()
     }
     if any(np.isnan(ratio).all() for ratio in ratios.values()):
@@ -111,7 +140,12 @@ def hedge(
 
 
 def target_ratios(
-    strategy: Strategy, r_spot: np.ndarray, r_fut: np.ndarray, usable: np.ndarray, periods: float
+    strategy: Strategy,
+    r_spot: np.ndarray,
+    r_fut: np.ndarray,
+    basis: np.ndarray,
+    usable: np.ndarray,
+    periods: float,
 ) -> np.ndarray:
     """Return the ratio for each bar from the bars before it; NaN while undefined."""
     ratios = np.full(len(r_spot), np.nan)
@@ -121,19 +155,28 @@ def target_ratios(
         elif strategy.estimator == "naive":
             beta = 1.0
         elif strategy.estimator == "static":
-            beta = slope(r_fut[usable], r_spot[usable])
+            beta = slope(r_fut[usable, None], r_spot[usable], np.ones(usable.sum()))
         else:
-            frame = slice(bar - strategy.beta_window, bar)
-            if not is_full(frame, usable):
+            first = {"expanding": 0, "ewma": max(0, bar - 20 * strategy.halflife)}.get(
+                strategy.estimator, bar - strategy.beta_window
+            )
+            frame = slice(first, bar)
+            if bar < strategy.beta_window or not is_full(frame, usable):
                 continue
-            beta = slope(r_fut[frame][usable[frame]], r_spot[frame][usable[frame]])
-        if strategy.is_vol_scaled:
+            rows = np.arange(first, bar)[usable[frame]]
+            regressors, weights = [r_fut[rows]], np.ones(len(rows))
+            if strategy.estimator == "error_correction":
+                regressors.append(basis[rows])
+            if strategy.estimator == "ewma":
+                weights = 0.5 ** ((bar - rows) / strategy.halflife)
+            beta = slope(np.column_stack(regressors), r_spot[rows], weights)
+        if strategy.is_vol_scaled or strategy.is_vol_budget:
             frame = slice(bar - strategy.vol_window, bar)
             if not is_full(frame, usable):
                 continue
             volatility = np.std(r_spot[frame][usable[frame]], ddof=1) * np.sqrt(periods)
-            if volatility > strategy.vol_target:
-                beta *= strategy.vol_target / volatility
+            scale = min(1.0, strategy.vol_target / volatility)
+            beta *= 1 - scale if strategy.is_vol_budget else scale
         ratios[bar] = beta
     return ratios
 
@@ -143,12 +186,16 @@ def is_full(frame: slice, usable: np.ndarray) -> bool:
     return frame.start >= 0 and usable[frame].sum() >= 0.9 * (frame.stop - frame.start)
 
 
-def slope(x: np.ndarray, y: np.ndarray) -> float:
-    """Return the OLS slope of y on x with intercept; NaN without variance."""
-    if len(x) < 2 or np.ptp(x) == 0:
+def slope(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
+    """Return the slope on the first column of x, by weighted least squares with intercept.
+
+    NaN without variance.
+    """
+    if len(x) < 2 or np.ptp(x[:, 0]) == 0:
         return np.nan
-    design = np.column_stack([np.ones_like(x), x])
-    return float(np.linalg.lstsq(design, y, rcond=None)[0][1])
+    root = np.sqrt(weights)
+    design = np.column_stack([np.ones(len(x)), x]) * root[:, None]
+    return float(np.linalg.lstsq(design, y * root, rcond=None)[0][1])
 
 
 def hold(targets: np.ndarray) -> np.ndarray:

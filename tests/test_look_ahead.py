@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from tests import reference
 from tests.conftest import Project, write_parquet
 from tests.test_inputs import PRINT_TIMES, TIMES, prices
 
-OWN_BAR_UNKNOWN = ["unhedged", "naive", "rolling_ols", "vol_scaled"]
+OWN_BAR_UNKNOWN = [
+    "unhedged", "naive", "rolling_ols", "vol_scaled", *reference.more_strategies()
+]
 
 
 @pytest.fixture(scope="module")
-def ratios(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
+def ratios(
+    new_project: Callable[[], Project], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, pd.DataFrame]:
     """The ratios of the data as they are, and with the last bar of both legs disturbed."""
+    project = new_project()
+    with (project.root / "data" / "seeds" / "hedge_strategies.csv").open("a") as seed:
+        seed.write(reference.MORE_ROWS)
     folder = tmp_path_factory.mktemp("disturbed")
     write_parquet(
         folder / "funding.parquet",
@@ -27,10 +36,9 @@ def ratios(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[s
             close[-1] *= factor**2 if leg == "spot" else factor
             frame = pd.DataFrame({"timestamp": TIMES, "close": close, "symbol": "BTCUSDT"})
             write_parquet(folder / f"{leg}.parquet", frame)
-        project.run_folders(
-            *(item for leg in ("spot", "perp", "funding")
-              for item in (f"--{leg}", folder / f"{leg}.parquet")),
-            "--beta_window", 24, "--vol_window", 6, "--out", folder / "out",
+        project.build(
+            **{leg: str(folder / f"{leg}.parquet") for leg in ("spot", "perp", "funding")},
+            beta_window=24, vol_window=6,
         )
         found[name] = project.query(
             "select strategy, ts, hedge_ratio, is_next_bar from int_hedge_ratios"

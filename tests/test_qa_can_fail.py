@@ -34,9 +34,10 @@ FAULTS = {
         "update prices_merged set funding_rate = 0 where ts = '2025-05-01'",
     "betas_use_only_rows_before_the_bar":
         # each bar is given the estimate of the next: one bar of look-ahead
-        "create or replace table int_rolling_betas as select * replace"
-        " (lead(beta) over (partition by symbol, timeframe, beta_window order by ts) as beta)"
-        " from int_rolling_betas",
+        "create or replace table int_betas as select * replace"
+        " (lead(beta) over (partition by symbol, timeframe, estimator, beta_window, halflife"
+        " order by ts) as beta)"
+        " from int_betas",
     "positions_follow_their_rule":
         # a trade of a strategy that only enters
         "update returns_decomposed set hedge_ratio = 1, trade = trade + 1e-5"

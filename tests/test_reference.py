@@ -69,6 +69,8 @@ def built(new_project: Callable[[], Project]) -> tuple[Project, dict[str, dict[s
     for symbol, frames in series.items():
         for leg, frame in frames.items():
             write_parquet(project.root / "in" / f"{leg}_{symbol}.parquet", frame)
+    with (project.root / "data" / "seeds" / "hedge_strategies.csv").open("a") as seed:
+        seed.write(reference.MORE_ROWS)
     project.build(
         spot="in/spot_*.parquet", perp="in/perp_*.parquet", funding="in/funding_*.parquet",
         fees_bps=2, slippage_bps=0.5, **WINDOWS,
@@ -83,7 +85,8 @@ def expected(frames: dict[str, pd.DataFrame]) -> dict[str, dict]:
     ]
     return reference.hedge(
         tuple(frames["spot"].to_numpy().T), tuple(frames["perp"].to_numpy().T), prints,
-        HOUR_MS, 2.5, reference.default_strategies(**WINDOWS),
+        HOUR_MS, 2.5,
+        reference.default_strategies(**WINDOWS) | reference.more_strategies(**WINDOWS),
     )
 
 

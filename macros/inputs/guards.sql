@@ -4,6 +4,7 @@
     {{- check_number('fees_bps', minimum=0, maximum=10000) -}}
     {{- check_number('slippage_bps', minimum=0, maximum=10000) -}}
     {{- check_number('beta_window', minimum=3, is_whole=true) -}}
+    {{- check_number('halflife', minimum=1, is_whole=true) -}}
     {{- check_number('vol_window', minimum=2, is_whole=true) -}}
     {{- check_number('vol_target', minimum=0.000001) -}}
     {{- check_number('max_basis_bps', minimum=0) -}}

@@ -4,7 +4,7 @@
 with
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
 strategies as (select * from {{ ref('int_strategies') }}),
-rolling_betas as (select * from {{ ref('int_rolling_betas') }}),
+betas as (select * from {{ ref('int_betas') }}),
 realized_vols as (select * from {{ ref('int_realized_vols') }}),
 static_estimates as (select * from {{ ref('int_static_estimates') }}),
 
@@ -19,25 +19,32 @@ estimated as (
             when 'none' then 0.0
             when 'naive' then 1.0
             when 'static' then static_estimates.beta
-            when 'rolling' then rolling_betas.beta
+            else betas.beta
         end as beta,
         realized_vols.realized_vol,
         -- least(1, NULL) would be 1: an undefined volatility must not become a full
         -- hedge
         case
-            when not strategies.is_vol_scaled then 1.0
+            when not strategies.uses_volatility then 1.0
             when realized_vols.realized_vol > strategies.vol_target
-                then strategies.vol_target / realized_vols.realized_vol
-            when realized_vols.realized_vol is not null then 1.0
+                then
+                    case
+                        when strategies.is_vol_budget
+                            then 1 - strategies.vol_target / realized_vols.realized_vol
+                        else strategies.vol_target / realized_vols.realized_vol
+                    end
+            when realized_vols.realized_vol is not null
+                then case when strategies.is_vol_budget then 0.0 else 1.0 end
         end as vol_scale
     from merged_bars as bars
     cross join strategies
-    left join rolling_betas
-        on bars.symbol = rolling_betas.symbol
-        and bars.timeframe = rolling_betas.timeframe
-        and bars.ts = rolling_betas.ts
-        and strategies.beta_window = rolling_betas.beta_window
-        and strategies.estimator = 'rolling'
+    left join betas
+        on bars.symbol = betas.symbol
+        and bars.timeframe = betas.timeframe
+        and bars.ts = betas.ts
+        and strategies.estimator = betas.estimator
+        and strategies.beta_window = betas.beta_window
+        and strategies.halflife = betas.halflife
     left join realized_vols
         on bars.symbol = realized_vols.symbol
         and bars.timeframe = realized_vols.timeframe

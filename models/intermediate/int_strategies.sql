@@ -4,7 +4,11 @@ select
     strategy,
     estimator,
     coalesce(is_vol_scaled, false) as is_vol_scaled,
+    coalesce(is_vol_budget, false) as is_vol_budget,
+    coalesce(is_vol_scaled, false) or coalesce(is_vol_budget, false) as uses_volatility,
     coalesce(beta_window, {{ var('beta_window') }}) as beta_window,
+    case when estimator = 'ewma' then coalesce(halflife, {{ var('halflife') }}) else 0 end
+        as halflife,
     coalesce(vol_window, {{ var('vol_window') }}) as vol_window,
     coalesce(vol_target, {{ var('vol_target') }}) as vol_target,
     coalesce(rebalance_band, 0) as rebalance_band,

@@ -10,12 +10,15 @@ picked as (
         betas.ts,
         betas.beta,
         bars.row_index
-    from {{ ref('int_rolling_betas') }} as betas
+    from {{ ref('int_betas') }} as betas
     inner join {{ ref('int_merged_bars') }} as bars
         on betas.symbol = bars.symbol
         and betas.timeframe = bars.timeframe
         and betas.ts = bars.ts
-    where betas.beta is not null and (bars.row_index % 500 = 0 or bars.is_next_bar)
+    where
+        betas.estimator = 'rolling'
+        and betas.beta is not null
+        and (bars.row_index % 500 = 0 or bars.is_next_bar)
 ),
 
 recomputed as (
