@@ -56,7 +56,7 @@ def check(dbt_vars: dict[str, Any]) -> dict[str, Any]:
     macros.check_vars()
     legs = [leg for leg in LEGS if dbt_vars[leg]]
     with duckdb.connect() as connection:
-        strategies, longest_window = read_strategies(connection, dbt_vars)
+        strategies, longest_window = read_strategies(connection, macros, dbt_vars)
         if dbt_vars["strategy"] not in strategies:
             raise InputError(
                 f"strategy {dbt_vars['strategy']} is not known: use one of"
@@ -98,7 +98,7 @@ def input_macros(dbt_vars: dict[str, Any]) -> ModuleType:
 
 
 def read_strategies(
-    connection: duckdb.DuckDBPyConnection, dbt_vars: dict[str, Any]
+    connection: duckdb.DuckDBPyConnection, macros: ModuleType, dbt_vars: dict[str, Any]
 ) -> tuple[list[str], int]:
     """Return the names of the seed's strategies, and the rows that their longest frame needs."""
     seed = ROOT / "data" / "seeds" / "hedge_strategies.csv"
@@ -106,17 +106,17 @@ def read_strategies(
         rows = connection.execute(
             "select strategy, greatest("
             "    case when estimator not in ('none', 'naive', 'static')"
-            "        then coalesce(beta_window, $beta_window) end,"
+            f"        then {macros.window_rows('coalesce(beta_window, $beta_window)')} end,"
             "    case when is_vol_scaled or is_vol_budget"
-            "        then coalesce(vol_window, $vol_window) end,"
+            f"        then {macros.window_rows('coalesce(vol_window, $vol_window)')} end,"
             "    0"
             ") from read_csv($seed, header = true, columns = {"
             "    strategy: 'varchar', estimator: 'varchar', is_vol_scaled: 'boolean',"
-            "    beta_window: 'integer', vol_window: 'integer', vol_target: 'double',"
+            "    beta_window: 'varchar', vol_window: 'varchar', vol_target: 'double',"
             "    rebalance_band: 'double', rebalance_every: 'integer', min_trade: 'double',"
             "    halflife: 'integer', is_vol_budget: 'boolean'})",
-            {"seed": str(seed), "beta_window": dbt_vars["beta_window"],
-             "vol_window": dbt_vars["vol_window"]},
+            {"seed": str(seed), "beta_window": str(dbt_vars["beta_window"]),
+             "vol_window": str(dbt_vars["vol_window"])},
         ).fetchall()
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]

@@ -72,8 +72,8 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         ("fees_bps", number, "cost of a trade, basis points of its notional"),
         ("slippage_bps", number, "loss of a trade beyond its fee, basis points"),
         ("strategy", str, "strategy of the order log: a row of hedge_strategies.csv"),
-        ("beta_window", number, "rows of the slope's frame"),
-        ("vol_window", number, "rows of the realized volatility's frame"),
+        ("beta_window", window, "rows of the slope's frame, or a duration such as 30d"),
+        ("vol_window", window, "rows of the realized volatility's frame, or a duration"),
         ("vol_target", number, "annualised volatility above which vol_scaled hedges less"),
     ]:
         flags = dict.fromkeys([f"--{name}", f"--{name.replace('_', '-')}"])
@@ -88,6 +88,11 @@ def number(text: str) -> int | float:
         return int(text)
     except ValueError:
         return float(text)
+
+
+def window(text: str) -> int | float | str:
+    """Return a window of a flag: a number of rows, or a duration as it is written."""
+    return text if re.fullmatch(r"\d+[dh]", text) else number(text)
 
 
 def vars_from(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def default_strategies(**parameters: float) -> dict[str, Strategy]:
 MORE_ROWS = """\
 expanding,expanding,false,,,,,,,,
 ewma,ewma,false,,,,,,,7,
-ewma_short,ewma,false,40,,,,,,3,
+ewma_short,ewma,false,40h,,,,,,3,
 error_correction,error_correction,false,,,,,,,,
 vol_budget,rolling,false,,,,,,,,true
 all_rules,rolling,true,,,,0.004,2,0.006,,

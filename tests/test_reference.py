@@ -73,7 +73,9 @@ def built(new_project: Callable[[], Project]) -> tuple[Project, dict[str, dict[s
         seed.write(reference.MORE_ROWS)
     project.build(
         spot="in/spot_*.parquet", perp="in/perp_*.parquet", funding="in/funding_*.parquet",
-        fees_bps=2, slippage_bps=0.5, **WINDOWS,
+        # the windows as durations, which are as many hours
+        fees_bps=2, slippage_bps=0.5, beta_window="1d", vol_window="6h",
+        vol_target=WINDOWS["vol_target"],
     )
     return project, series
 

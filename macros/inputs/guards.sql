@@ -3,9 +3,9 @@
     {%- set _ = timeframe_ms() -%}
     {{- check_number('fees_bps', minimum=0, maximum=10000) -}}
     {{- check_number('slippage_bps', minimum=0, maximum=10000) -}}
-    {{- check_number('beta_window', minimum=3, is_whole=true) -}}
+    {{- check_window('beta_window', minimum=3) -}}
     {{- check_number('halflife', minimum=1, is_whole=true) -}}
-    {{- check_number('vol_window', minimum=2, is_whole=true) -}}
+    {{- check_window('vol_window', minimum=2) -}}
     {{- check_number('vol_target', minimum=0.000001) -}}
     {{- check_number('max_basis_bps', minimum=0) -}}
     {{- check_number('max_jump_bps', minimum=0) -}}
@@ -27,6 +27,19 @@
             name ~ ' is ' ~ value ~ ': give a ' ~ ('whole ' if is_whole else '')
             ~ 'number from ' ~ minimum
             ~ (' to ' ~ maximum if maximum is not none else ' up') ~ '.'
+        ) -}}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro check_window(name, minimum) -%}
+    {%- set value = var(name) | string -%}
+    {%- set has_unit = value[-1:] in fromjson(window_units_ms()) -%}
+    {%- set digits = value[:-1] if has_unit else value -%}
+    {%- if not digits.isdecimal() or rows_of_var(name) | int < minimum -%}
+        {{- exceptions.raise_compiler_error(
+            name ~ ' is ' ~ value ~ ': give a whole number from ' ~ minimum
+            ~ ' up, or a duration of as many bars, such as 30d or 12h.'
         ) -}}
     {%- endif -%}
 {%- endmacro %}

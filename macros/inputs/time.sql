@@ -37,6 +37,43 @@
 {%- endmacro %}
 
 
+{#- The units of a window that is a duration, in milliseconds, as JSON. -#}
+{% macro window_units_ms() -%}
+    {"d": 86400000, "h": 3600000}
+{%- endmacro %}
+
+
+{#-
+    A window as rows: a number of rows (720) as it is, a duration (30d, 12h) as the whole
+    bars of the var `timeframe` that it holds. value: an SQL text.
+-#}
+{% macro window_rows(value) -%}
+    cast(floor(
+        case right({{ value }}, 1)
+            {%- for unit, ms in fromjson(window_units_ms()).items() %}
+            when '{{ unit }}'
+                then
+                    cast(left({{ value }}, length({{ value }}) - 1) as bigint)
+                    * {{ ms }}.0 / {{ timeframe_ms() }}
+            {%- endfor %}
+            else cast({{ value }} as bigint)
+        end
+    ) as integer)
+{%- endmacro %}
+
+
+{#- The same of a var, known when the SQL is written. -#}
+{% macro rows_of_var(name) -%}
+    {%- set value = var(name) | string -%}
+    {%- set units_ms = fromjson(window_units_ms()) -%}
+    {%- if value[-1:] in units_ms -%}
+        {{- (value[:-1] | int) * units_ms[value[-1:]] // (timeframe_ms() | int) -}}
+    {%- else -%}
+        {{- value | int -}}
+    {%- endif -%}
+{%- endmacro %}
+
+
 {#- Bars of a row's timeframe in a year of 365 days: crypto never closes. -#}
 {% macro periods_per_year(timeframe) -%}
     (31536000000.0 / {{ ms_of_timeframe(timeframe) }})

@@ -6,10 +6,10 @@ select
     coalesce(is_vol_scaled, false) as is_vol_scaled,
     coalesce(is_vol_budget, false) as is_vol_budget,
     coalesce(is_vol_scaled, false) or coalesce(is_vol_budget, false) as uses_volatility,
-    coalesce(beta_window, {{ var('beta_window') }}) as beta_window,
+    {{ window_rows("coalesce(beta_window, '" ~ var('beta_window') ~ "')") }} as beta_window,
     case when estimator = 'ewma' then coalesce(halflife, {{ var('halflife') }}) else 0 end
         as halflife,
-    coalesce(vol_window, {{ var('vol_window') }}) as vol_window,
+    {{ window_rows("coalesce(vol_window, '" ~ var('vol_window') ~ "')") }} as vol_window,
     coalesce(vol_target, {{ var('vol_target') }}) as vol_target,
     coalesce(rebalance_band, 0) as rebalance_band,
     coalesce(rebalance_every, 1) as rebalance_every,
