@@ -17,8 +17,8 @@
 {%- endmacro %}
 
 
-{#- A fraction as a signed percentage to two decimals: +0.03 %. -#}
+{#- A fraction as a signed percentage: +0.03 %. -#}
 {% macro signed_percent(value) -%}
     case when {{ value }} >= 0 then '+' else '' end
-    || cast(cast(100 * {{ value }} as decimal(18, 2)) as varchar) || ' %'
+    || {{ rounded('100 * ' ~ value) }} || ' %'
 {%- endmacro %}
