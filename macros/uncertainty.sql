@@ -7,13 +7,16 @@
 {%- endmacro %}
 
 
-{#- The place after the current row by a number of rows that a column holds. -#}
+{#-
+    A value so many rows later, NULL beyond the last. The number may be a column, which not
+    every engine allows.
+-#}
 {% macro rows_later(value, rows, over) -%}
     lead({{ value }}, {{ rows }}) over {{ over }}
 {%- endmacro %}
 
 
-{#- The place before it; 0 before the first row. -#}
+{#- The same so many rows earlier, 0 before the first. -#}
 {% macro rows_earlier(value, rows, over) -%}
     lag({{ value }}, {{ rows }}, 0) over {{ over }}
 {%- endmacro %}

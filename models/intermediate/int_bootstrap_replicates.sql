@@ -3,12 +3,30 @@
 -- (circular block bootstrap, Politis & Romano 1992). All strategies take the same blocks,
 -- so differences are paired. Replicate 0 is the sample itself, and the only one of a
 -- sample that holds too few blocks. Key: symbol, timeframe, strategy, replicate.
-{% set summed = {
-    'net': 'net', 'spot': 'spot', 'net_squares': 'net * net', 'spot_squares': 'spot * spot',
-} %}
+{% set sums = ['total', 'squares'] %}
+{# spot is drawn once, as a series that no strategy is named like #}
+{% set spot = "''" %}
 
 with
 returns as (select * from {{ ref('returns_decomposed') }}),
+
+first_strategies as (
+    select
+        symbol,
+        timeframe,
+        min(strategy) as strategy
+    from returns
+    group by symbol, timeframe
+),
+
+drawn_returns as (
+    select symbol, timeframe, strategy, ts, r_net as return
+    from returns
+    union all
+    select symbol, timeframe, {{ spot }} as strategy, ts, r_spot as return
+    from returns
+    inner join first_strategies using (symbol, timeframe, strategy)
+),
 
 series as (
     select
@@ -19,46 +37,34 @@ series as (
         {{ block_bars('timeframe') }} as block_bars,
         cast(ceil(1.0 * count(*) / {{ block_bars('timeframe') }}) as bigint)
             as blocks_drawn,
-        avg(r_net) as mean_net,
-        avg(r_spot) as mean_spot,
-        var_samp(r_net) as var_net,
-        var_samp(r_spot) as var_spot
-    from returns
+        avg(return) as mean,
+        var_samp(return) as variance
+    from drawn_returns
     group by symbol, timeframe, strategy
 ),
 
 -- around the mean, or variances would drown in the rounding of sums
 centred as (
     select
-        series.symbol,
-        series.timeframe,
-        series.strategy,
+        drawn_returns.symbol,
+        drawn_returns.timeframe,
+        drawn_returns.strategy,
+        drawn_returns.ts,
+        drawn_returns.return - series.mean as deviation,
         series.bars,
         series.block_bars,
         -- so that a replicate has as many bars as the sample
         series.bars - (series.blocks_drawn - 1) * series.block_bars as last_block_bars,
-        row_number() over (
-            partition by returns.symbol, returns.timeframe, returns.strategy
-            order by returns.ts
-        ) as place,
-        returns.r_net - series.mean_net as net,
-        returns.r_spot - series.mean_spot as spot
-    from returns
+        (series.bars - 1) * series.variance as all_squares
+    from drawn_returns
     inner join series
-        on returns.symbol = series.symbol
-        and returns.timeframe = series.timeframe
-        and returns.strategy = series.strategy
+        on drawn_returns.symbol = series.symbol
+        and drawn_returns.timeframe = series.timeframe
+        and drawn_returns.strategy = series.strategy
     where series.bars >= {{ least_blocks() }} * series.block_bars
 ),
 
-circular as (
-    select * from centred
-    union all
-    select * replace (place + bars as place)
-    from centred
-    where place <= block_bars
-),
-
+-- sums over all bars before a place
 prefix_sums as (
     select
         symbol,
@@ -67,17 +73,30 @@ prefix_sums as (
         bars,
         block_bars,
         last_block_bars,
-        place,
-        {%- for name, value in summed.items() %}
-        coalesce(sum({{ value }}) over places_before, 0) as {{ name }}
-        {{- ',' if not loop.last }}
-        {%- endfor %}
-    from circular
-    window places_before as (
+        all_squares,
+        row_number() over to_date as place,
+        sum(deviation) over to_date - deviation as total,
+        sum(deviation * deviation) over to_date - deviation * deviation as squares
+    from centred
+    window to_date as (
         partition by symbol, timeframe, strategy
-        order by place
-        rows between unbounded preceding and 1 preceding
+        order by ts
+        rows between unbounded preceding and current row
     )
+),
+
+-- after the last bar comes the first again; deviations sum up to 0
+circular as (
+    select
+        symbol, timeframe, strategy, bars, block_bars, last_block_bars,
+        place, total, squares
+    from prefix_sums
+    union all
+    select
+        symbol, timeframe, strategy, bars, block_bars, last_block_bars,
+        place + bars as place, total, squares + all_squares as squares
+    from prefix_sums
+    where place <= block_bars
 ),
 
 -- what the block that starts at a place sums up to, whole or as the last of a replicate
@@ -88,13 +107,13 @@ block_sums as (
         strategy,
         place,
         place <= bars as is_start,
-        {%- for name in summed %}
+        {%- for name in sums %}
         {{ rows_later(name, 'block_bars', 'by_place') }} - {{ name }} as {{ name }},
         {{ rows_later(name, 'last_block_bars', 'by_place') }} - {{ name }}
             as last_{{ name }}
         {{- ',' if not loop.last }}
         {%- endfor %}
-    from prefix_sums
+    from circular
     window by_place as (partition by symbol, timeframe, strategy order by place)
 ),
 
@@ -105,8 +124,7 @@ samples as (
         bars,
         blocks_drawn
     from series
-    where bars >= {{ least_blocks() }} * block_bars
-    group by symbol, timeframe, bars, blocks_drawn
+    where strategy = {{ spot }} and bars >= {{ least_blocks() }} * block_bars
 ),
 
 replicates as (
@@ -146,7 +164,7 @@ resampled as (
         starts.timeframe,
         block_sums.strategy,
         starts.replicate,
-        {%- for name in summed %}
+        {%- for name in sums %}
         sum(
             case
                 when starts.is_last then block_sums.last_{{ name }}
@@ -164,16 +182,15 @@ resampled as (
     group by starts.symbol, starts.timeframe, block_sums.strategy, starts.replicate
 ),
 
-replicated as (
+moments as (
     select
         symbol,
         timeframe,
         strategy,
         0 as replicate,
         1.0 * bars / block_bars as blocks,
-        mean_net,
-        var_net,
-        var_spot
+        mean,
+        variance
     from series
     union all
     select
@@ -182,21 +199,40 @@ replicated as (
         resampled.strategy,
         resampled.replicate,
         1.0 * series.bars / series.block_bars as blocks,
-        series.mean_net + resampled.net / series.bars as mean_net,
-        {%- for name in ['net', 'spot'] %}
+        series.mean + resampled.total / series.bars as mean,
         -- rounding could bring it below 0
         greatest(
-            0,
-            resampled.{{ name }}_squares
-            - resampled.{{ name }} * resampled.{{ name }} / series.bars
-        ) / (series.bars - 1) as var_{{ name }}
-        {{- ',' if not loop.last }}
-        {%- endfor %}
+            0, resampled.squares - resampled.total * resampled.total / series.bars
+        ) / (series.bars - 1) as variance
     from resampled
     inner join series
         on resampled.symbol = series.symbol
         and resampled.timeframe = series.timeframe
         and resampled.strategy = series.strategy
+),
+
+spot_moments as (
+    select symbol, timeframe, replicate, variance
+    from moments
+    where strategy = {{ spot }}
+),
+
+replicated as (
+    select
+        moments.symbol,
+        moments.timeframe,
+        moments.strategy,
+        moments.replicate,
+        moments.blocks,
+        moments.mean as mean_net,
+        moments.variance as var_net,
+        spot_moments.variance as var_spot
+    from moments
+    inner join spot_moments
+        on moments.symbol = spot_moments.symbol
+        and moments.timeframe = spot_moments.timeframe
+        and moments.replicate = spot_moments.replicate
+    where moments.strategy <> {{ spot }}
 )
 
 select
