@@ -7,9 +7,16 @@
 {%- endmacro %}
 
 
+{#- The uniform that places a block of a replicate, in every series alike. -#}
+{% macro bootstrap_uniform(replicate, block) -%}
+    {%- set seed = var('bootstrap_seed') -%}
+    {{ uniform_from("'" ~ seed ~ ":' || " ~ replicate ~ " || ':' || " ~ block) }}
+{%- endmacro %}
+
+
 {#-
-    A value so many rows later, NULL beyond the last. The number may be a column, which not
-    every engine allows.
+    A value so many rows later, NULL beyond the last. The number may be a column, which
+    not every engine allows.
 -#}
 {% macro rows_later(value, rows, over) -%}
     lead({{ value }}, {{ rows }}) over {{ over }}
@@ -55,26 +62,27 @@
 
 {#-
     A two-sided normal critical value, made wider for a standard error that is estimated
-    from so many blocks: Student's, with the 1.5 degrees of freedom a block that overlapping
-    blocks, or a Bartlett kernel as long, leave (Priestley 1981, 6.2.4), by its expansion
-    in the normal value (Abramowitz & Stegun 26.7.5); times sqrt(k / (k - 1)), since blocks
-    are drawn around the sample's own mean. For one interval it agrees within 1 % with the
-    fixed-b value of Kiefer & Vogelsang (2005).
+    from so many blocks: Student's, by its expansion in the normal value (Abramowitz &
+    Stegun 26.7.5), with the 1.5 degrees of freedom a block that overlapping blocks, or a
+    Bartlett kernel as long, leave (Priestley 1981, 6.2.4); times sqrt(k / (k - 1)), since
+    blocks are drawn around the sample's own mean. For one interval it agrees within 1 %
+    with the fixed-b value of Kiefer & Vogelsang (2005).
 -#}
 {% macro critical_value(z, blocks) -%}
+    {%- set degrees = '(1.5 * ' ~ blocks ~ ')' -%}
     (
         (
             {{ z }}
-            + (power({{ z }}, 3) + {{ z }}) / (4 * 1.5 * {{ blocks }})
+            + (power({{ z }}, 3) + {{ z }}) / (4 * {{ degrees }})
             + (5 * power({{ z }}, 5) + 16 * power({{ z }}, 3) + 3 * {{ z }})
-            / (96 * power(1.5 * {{ blocks }}, 2))
+            / (96 * power({{ degrees }}, 2))
         )
         * sqrt({{ blocks }} / ({{ blocks }} - 1))
     )
 {%- endmacro %}
 
 
-{#- The score U of returns a bar: annualised mean less risk aversion / 2 of the variance. -#}
+{#- The score U: annualised mean less risk_aversion / 2 of the annualised variance. -#}
 {% macro utility(mean, variance, timeframe) -%}
     (
         {{ periods_per_year(timeframe) }}

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from scipy import stats
 
 from tests.conftest import MARKET_DATA, Project, needs_market_data
 
@@ -256,6 +257,23 @@ def test_long_run_sharpe_equals_statsmodels(models: dict[str, str]) -> None:
     assert row["ci_low"] < expected < row["ci_high"]
     # the sums of twelve bars make the plain figure look better than it is
     assert expected < 0.4 * found.loc["X", "naive", "sharpe"]["estimate"]
+
+
+@pytest.mark.parametrize("blocks", [10, 30, 68])
+def test_critical_values_allow_for_an_estimated_error(
+    models: dict[str, str], blocks: int
+) -> None:
+    """Student's with 1.5 degrees a block, and near Kiefer and Vogelsang's (2005) polynomial."""
+    bars = blocks * BLOCK_DAYS
+    row = Market(models, random_sample(bars, 7, "naive"), "1d").intervals().loc[
+        "X", "naive", "utility"
+    ]
+    found = (row["ci_high"] - row["ci_low"]) / 2 / row["std_error"]
+    student = stats.t.ppf(0.975, 1.5 * blocks) * np.sqrt(blocks / (blocks - 1))
+    assert found == pytest.approx(student, rel=1e-3)
+    b = 1 / blocks
+    fixed_b = 1.9600 + 2.9694 * b + 0.4160 * b**2 - 0.5324 * b**3
+    assert found == pytest.approx(fixed_b, rel=0.01)
 
 
 def simulated(

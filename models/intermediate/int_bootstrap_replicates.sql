@@ -140,9 +140,7 @@ uniforms as (
     select
         replicates.replicate,
         blocks.block,
-        {{ uniform_from(
-            "'" ~ var('bootstrap_seed') ~ ":' || replicates.replicate || ':' || blocks.block"
-        ) }} as uniform
+        {{ bootstrap_uniform('replicates.replicate', 'blocks.block') }} as uniform
     from replicates
     cross join blocks
 ),

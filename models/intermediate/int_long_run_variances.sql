@@ -3,6 +3,7 @@
 -- by an identity: the mean square of all sums over lags + 1 bars in a row, bars outside
 -- the sample counting 0. Key: symbol, timeframe, strategy.
 {{ config(materialized='ephemeral') }}
+
 with
 returns as (select * from {{ ref('returns_decomposed') }}),
 

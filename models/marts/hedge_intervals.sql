@@ -6,12 +6,6 @@
     'variance_reduction', 'sharpe', 'utility', 'variance_reduction_vs_naive',
     'sharpe_vs_naive', 'utility_vs_benchmark',
 ] %}
--- NULL where the Sharpe ratio is: spot alone cannot tell the risk of a hedge
-{% set long_run_sharpe -%}
-    case when spread.sharpe is not null then spread.mean_net end
-            / nullif(sqrt(long_run_variances.long_run_var), 0)
-            * sqrt({{ periods_per_year('spread.timeframe') }})
-{%- endset %}
 
 with
 replicates as (select * from {{ ref('int_bootstrap_replicates') }}),
@@ -82,20 +76,15 @@ spread as (
     group by symbol, timeframe, strategy
 ),
 
--- Lo (2002): with autocorrelation, the risk of a year is not that of its bars. The error
--- is that of the mean, and that of a Bartlett estimate itself, whose variance is 4/3 of
--- its square over the number of blocks (Priestley 1981)
+-- Lo (2002): with autocorrelation, the risk of a year is not that of its bars. NULL where
+-- the Sharpe ratio is: spot alone cannot tell the risk of a hedge
 long_run_sharpes as (
     select
-        spread.symbol,
-        spread.timeframe,
-        spread.strategy,
-        spread.critical_value,
-        {{ long_run_sharpe }} as sharpe_long_run,
-        sqrt(
-            {{ periods_per_year('spread.timeframe') }} / long_run_variances.bars
-            + power({{ long_run_sharpe }}, 2) / (3 * spread.blocks)
-        ) as long_run_error
+        spread.*,
+        long_run_variances.bars,
+        case when spread.sharpe is not null then spread.mean_net end
+        / nullif(sqrt(long_run_variances.long_run_var), 0)
+        * sqrt({{ periods_per_year('spread.timeframe') }}) as sharpe_long_run
     from spread
     left join long_run_variances
         on spread.symbol = long_run_variances.symbol
@@ -103,8 +92,20 @@ long_run_sharpes as (
         and spread.strategy = long_run_variances.strategy
 ),
 
+-- by the delta method, the error of the mean, and that of a Bartlett estimate itself,
+-- whose variance is 4/3 of its square over the number of blocks (Priestley 1981)
+long_run_errors as (
+    select
+        *,
+        sqrt(
+            {{ periods_per_year('timeframe') }} / bars
+            + power(sharpe_long_run, 2) / (3 * blocks)
+        ) as sharpe_long_run_error
+    from long_run_sharpes
+),
+
 intervals as (
-    {%- for metric in metrics %}
+    {%- for metric in metrics + ['sharpe_long_run'] %}
     select
         symbol,
         timeframe,
@@ -120,24 +121,16 @@ intervals as (
         {{ metric }} + critical_value * {{ metric }}_error as ci_high,
         {%- endif %}
         {{ metric }}_error as std_error
-    from spread
+    from long_run_errors
     {%- if metric.endswith('_vs_naive') %}
     where strategy <> 'naive'
     {%- elif metric.endswith('_vs_benchmark') %}
     where strategy not in (select strategies.strategy from strategies where is_benchmark)
     {%- endif %}
+    {%- if not loop.last %}
     union all
+    {%- endif %}
     {%- endfor %}
-    select
-        symbol,
-        timeframe,
-        strategy,
-        'sharpe_long_run' as metric,
-        sharpe_long_run as estimate,
-        sharpe_long_run - critical_value * long_run_error as ci_low,
-        sharpe_long_run + critical_value * long_run_error as ci_high,
-        long_run_error as std_error
-    from long_run_sharpes
 )
 
 select

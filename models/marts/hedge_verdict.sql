@@ -1,8 +1,9 @@
--- One row per symbol and timeframe: whether any strategy tried is worth more than a ratio
--- of 1, in the score U. The interval of the best holds for all of them at once (maximum of
--- the paired statistics, White 2000; Romano & Wolf 2005), so picking it is allowed for.
--- Key: symbol, timeframe.
+-- One row per symbol and timeframe: whether any strategy tried is worth more than a
+-- ratio of 1, in the score U. The interval of the best holds for all of them at once
+-- (maximum of the paired statistics, White 2000; Romano & Wolf 2005), so picking it is
+-- allowed for. Key: symbol, timeframe.
 {% set block_days = var('bootstrap_block_days') %}
+
 with
 samples as (select * from {{ ref('int_samples') }}),
 strategies as (select * from {{ ref('int_strategies') }}),
