@@ -17,6 +17,8 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
+from scripts import inputs
+from scripts.project import InputError, default_vars
 from tests.conftest import MARKET_DATA, Project, needs_market_data
 
 MODELS = [
@@ -613,6 +615,22 @@ def test_break_even_funding_rates(models: dict[str, str]) -> None:
     assert (net - (1 - ratio) * spot).mean() == pytest.approx(0, abs=1e-15)
     _, net = judged(3 * (found["indifferent_funding_rate"] - found["mean_funding_rate"]))
     assert utility(net) == pytest.approx(utility(spot), abs=1e-12)
+
+
+# --- the vars ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("risk_aversion", -1), ("risk_aversion", float("nan")),
+        ("bootstrap_block_days", 0), ("bootstrap_block_days", 1.5),
+        ("bootstrap_replicates", 99), ("bootstrap_seed", "one"),
+    ],
+)
+def test_vars_that_make_no_sense_are_refused(name: str, value: object) -> None:
+    with pytest.raises(InputError, match=f"{name} is {value}: give a"):
+        inputs.check(default_vars() | {name: value})
 
 
 # --- real data --------------------------------------------------------------------------
