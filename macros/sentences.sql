@@ -15,3 +15,10 @@
 {% macro minute_of(ts) -%}
     substring(cast({{ ts }} as varchar), 1, 16)
 {%- endmacro %}
+
+
+{#- A fraction as a signed percentage: +0.03 %. -#}
+{% macro signed_percent(value) -%}
+    case when {{ value }} >= 0 then '+' else '' end
+    || {{ rounded('100 * ' ~ value) }} || ' %'
+{%- endmacro %}

@@ -54,6 +54,8 @@ FAULTS = {
         "delete from paper_rebalance_log where seq = 100",
     "order_log_adds_up_to_the_metrics":
         "update paper_rebalance_log set r_net = r_net + 1e-6 where seq = 100",
+    "intervals_hold_the_figures_of_the_metrics":
+        "update hedge_intervals set estimate = estimate + 1e-8 where metric = 'sharpe'",
     "drawdowns_stay_within_their_bounds":
         "update returns_decomposed set drawdown = 0 where strategy = 'unhedged'",
 }
@@ -63,6 +65,7 @@ FAULTS |= {
     for mart in (
         "prices_merged", "beta_series", "returns_decomposed", "hedge_metrics",
         "variance_components", "paper_rebalance_log", "data_incidents", "coverage",
+        "hedge_intervals", "hedge_verdict",
     )
 } | {
     "prices_merged_is_finite": "update prices_merged set r_fut = 'nan' where ts = '2025-05-01'",
@@ -72,6 +75,8 @@ FAULTS |= {
     "variance_components_is_finite": "update variance_components set variance = 'nan'",
     "paper_rebalance_log_is_finite": "update paper_rebalance_log set price_perp = 'nan'",
     "coverage_is_finite": "update coverage set share = 'nan'",
+    "hedge_intervals_is_finite": "update hedge_intervals set ci_low = '-inf'",
+    "hedge_verdict_is_finite": "update hedge_verdict set break_even_funding_rate = 'nan'",
     "not_null_hedge_strategies_strategy": "update hedge_strategies set strategy = null",
     "unique_hedge_strategies_strategy": "update hedge_strategies set strategy = 'naive'",
     "not_null_hedge_strategies_estimator": "update hedge_strategies set estimator = null",

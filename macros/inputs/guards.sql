@@ -7,6 +7,12 @@
     {{- check_number('halflife', minimum=1, is_whole=true) -}}
     {{- check_window('vol_window', minimum=2) -}}
     {{- check_number('vol_target', minimum=0.000001) -}}
+    {{- check_number('risk_aversion', minimum=0) -}}
+    {{- check_number('bootstrap_block_days', minimum=1, maximum=365, is_whole=true) -}}
+    {{- check_number(
+        'bootstrap_replicates', minimum=100, maximum=100000, is_whole=true
+    ) -}}
+    {{- check_number('bootstrap_seed', minimum=0, is_whole=true) -}}
     {{- check_number('max_basis_bps', minimum=0) -}}
     {{- check_number('max_jump_bps', minimum=0) -}}
     {{- check_number('max_price_ratio', minimum=1) -}}

@@ -80,6 +80,12 @@
 {%- endmacro %}
 
 
+{#- A rate per bar as a rate per 8 hours, as most exchanges quote funding. -#}
+{% macro per_8_hours(rate, timeframe) -%}
+    (({{ rate }}) * 28800000.0 / {{ ms_of_timeframe(timeframe) }})
+{%- endmacro %}
+
+
 {#- The open of the bar that a time falls into, counted from 00:00 UTC. -#}
 {% macro bar_open(ts, timeframe_ms) -%}
     time_bucket(interval '{{ timeframe_ms }} milliseconds', {{ ts }})

@@ -17,5 +17,9 @@ select
     coalesce(rebalance_band, 0) > 0
     or coalesce(rebalance_every, 1) <> 1
     or coalesce(min_trade, 0) > 0 as has_rebalance_rule,
-    strategy = {{ sql_text(var('strategy')) }} as is_selected
+    strategy = {{ sql_text(var('strategy')) }} as is_selected,
+    -- what other strategies must beat: a ratio of 1, never traded if that is there
+    strategy = coalesce(
+        max(case when strategy = 'naive_hold' then strategy end) over (), 'naive'
+    ) as is_benchmark
 from {{ ref('hedge_strategies') }}

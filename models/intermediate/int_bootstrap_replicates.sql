@@ -1,0 +1,245 @@
+-- One row per symbol, timeframe, strategy and replicate: mean and variances of as many
+-- bars as the sample has, drawn in blocks that run on from the last bar to the first
+-- (circular block bootstrap, Politis & Romano 1992). All strategies take the same blocks,
+-- so differences are paired. Replicate 0 is the sample itself, and the only one of a
+-- sample that holds too few blocks. Key: symbol, timeframe, strategy, replicate.
+{% set sums = ['total', 'squares'] %}
+{# spot is drawn once, as a series that no strategy is named like #}
+{% set spot = "''" %}
+
+with
+returns as (select * from {{ ref('returns_decomposed') }}),
+
+first_strategies as (
+    select
+        symbol,
+        timeframe,
+        min(strategy) as strategy
+    from returns
+    group by symbol, timeframe
+),
+
+drawn_returns as (
+    select symbol, timeframe, strategy, ts, r_net as return
+    from returns
+    union all
+    select symbol, timeframe, {{ spot }} as strategy, ts, r_spot as return
+    from returns
+    inner join first_strategies using (symbol, timeframe, strategy)
+),
+
+series as (
+    select
+        symbol,
+        timeframe,
+        strategy,
+        count(*) as bars,
+        {{ block_bars('timeframe') }} as block_bars,
+        cast(ceil(1.0 * count(*) / {{ block_bars('timeframe') }}) as bigint)
+            as blocks_drawn,
+        avg(return) as mean,
+        var_samp(return) as variance
+    from drawn_returns
+    group by symbol, timeframe, strategy
+),
+
+-- around the mean, or variances would drown in the rounding of sums
+centred as (
+    select
+        drawn_returns.symbol,
+        drawn_returns.timeframe,
+        drawn_returns.strategy,
+        drawn_returns.ts,
+        drawn_returns.return - series.mean as deviation,
+        series.bars,
+        series.block_bars,
+        -- so that a replicate has as many bars as the sample
+        series.bars - (series.blocks_drawn - 1) * series.block_bars as last_block_bars,
+        (series.bars - 1) * series.variance as all_squares
+    from drawn_returns
+    inner join series
+        on drawn_returns.symbol = series.symbol
+        and drawn_returns.timeframe = series.timeframe
+        and drawn_returns.strategy = series.strategy
+    where series.bars >= {{ least_blocks() }} * series.block_bars
+),
+
+-- sums over all bars before a place
+prefix_sums as (
+    select
+        symbol,
+        timeframe,
+        strategy,
+        bars,
+        block_bars,
+        last_block_bars,
+        all_squares,
+        row_number() over to_date as place,
+        sum(deviation) over to_date - deviation as total,
+        sum(deviation * deviation) over to_date - deviation * deviation as squares
+    from centred
+    window to_date as (
+        partition by symbol, timeframe, strategy
+        order by ts
+        rows between unbounded preceding and current row
+    )
+),
+
+-- after the last bar comes the first again; deviations sum up to 0
+circular as (
+    select
+        symbol, timeframe, strategy, bars, block_bars, last_block_bars,
+        place, total, squares
+    from prefix_sums
+    union all
+    select
+        symbol, timeframe, strategy, bars, block_bars, last_block_bars,
+        place + bars as place, total, squares + all_squares as squares
+    from prefix_sums
+    where place <= block_bars
+),
+
+-- what the block that starts at a place sums up to, whole or as the last of a replicate
+block_sums as (
+    select
+        symbol,
+        timeframe,
+        strategy,
+        place,
+        place <= bars as is_start,
+        {%- for name in sums %}
+        {{ rows_later(name, 'block_bars', 'by_place') }} - {{ name }} as {{ name }},
+        {{ rows_later(name, 'last_block_bars', 'by_place') }} - {{ name }}
+            as last_{{ name }}
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    from circular
+    window by_place as (partition by symbol, timeframe, strategy order by place)
+),
+
+samples as (
+    select
+        symbol,
+        timeframe,
+        bars,
+        blocks_drawn
+    from series
+    where strategy = {{ spot }} and bars >= {{ least_blocks() }} * block_bars
+),
+
+replicates as (
+    select {{ whole_numbers(var('bootstrap_replicates')) }} as replicate
+),
+
+blocks as (
+    select {{ whole_numbers('max(blocks_drawn)') }} as block
+    from samples
+),
+
+uniforms as (
+    select
+        replicates.replicate,
+        blocks.block,
+        {{ bootstrap_uniform('replicates.replicate', 'blocks.block') }} as uniform
+    from replicates
+    cross join blocks
+),
+
+starts as (
+    select
+        samples.symbol,
+        samples.timeframe,
+        uniforms.replicate,
+        cast(floor(uniforms.uniform * samples.bars) as bigint) + 1 as place,
+        uniforms.block = samples.blocks_drawn as is_last
+    from samples
+    inner join uniforms on uniforms.block <= samples.blocks_drawn
+),
+
+resampled as (
+    select
+        starts.symbol,
+        starts.timeframe,
+        block_sums.strategy,
+        starts.replicate,
+        {%- for name in sums %}
+        sum(
+            case
+                when starts.is_last then block_sums.last_{{ name }}
+                else block_sums.{{ name }}
+            end
+        ) as {{ name }}
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    from starts
+    inner join block_sums
+        on starts.symbol = block_sums.symbol
+        and starts.timeframe = block_sums.timeframe
+        and starts.place = block_sums.place
+        and block_sums.is_start
+    group by starts.symbol, starts.timeframe, block_sums.strategy, starts.replicate
+),
+
+moments as (
+    select
+        symbol,
+        timeframe,
+        strategy,
+        0 as replicate,
+        1.0 * bars / block_bars as blocks,
+        mean,
+        variance
+    from series
+    union all
+    select
+        resampled.symbol,
+        resampled.timeframe,
+        resampled.strategy,
+        resampled.replicate,
+        1.0 * series.bars / series.block_bars as blocks,
+        series.mean + resampled.total / series.bars as mean,
+        -- rounding could bring it below 0
+        greatest(
+            0, resampled.squares - resampled.total * resampled.total / series.bars
+        ) / (series.bars - 1) as variance
+    from resampled
+    inner join series
+        on resampled.symbol = series.symbol
+        and resampled.timeframe = series.timeframe
+        and resampled.strategy = series.strategy
+),
+
+spot_moments as (
+    select symbol, timeframe, replicate, variance
+    from moments
+    where strategy = {{ spot }}
+),
+
+replicated as (
+    select
+        moments.symbol,
+        moments.timeframe,
+        moments.strategy,
+        moments.replicate,
+        moments.blocks,
+        moments.mean as mean_net,
+        moments.variance as var_net,
+        spot_moments.variance as var_spot
+    from moments
+    inner join spot_moments
+        on moments.symbol = spot_moments.symbol
+        and moments.timeframe = spot_moments.timeframe
+        and moments.replicate = spot_moments.replicate
+    where moments.strategy <> {{ spot }}
+)
+
+select
+    symbol,
+    timeframe,
+    strategy,
+    replicate,
+    blocks,
+    mean_net,
+    {{ null_if_proxy('var_net') }} as var_net,
+    var_spot
+from replicated
