@@ -100,8 +100,10 @@ class Market:
         self.connection.register("seed", seed)
         self.connection.execute(
             "create table hedge_strategies as select *, null::boolean as is_vol_scaled,"
-            " null::integer as beta_window, null::integer as vol_window,"
-            " null::double as vol_target from seed"
+            " null::varchar as beta_window, null::varchar as vol_window,"
+            " null::double as vol_target, null::double as rebalance_band,"
+            " null::integer as rebalance_every, null::double as min_trade,"
+            " null::integer as halflife, null::boolean as is_vol_budget from seed"
         )
         self.build("int_strategies")
 
