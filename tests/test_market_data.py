@@ -9,6 +9,7 @@ import duckdb
 import pandas as pd
 import pytest
 
+from tests import reference
 from tests.conftest import MARKET_DATA, Project, needs_market_data, read_metrics
 
 pytestmark = needs_market_data
@@ -77,6 +78,31 @@ def test_other_symbols_in_the_same_run(three_symbols: tuple, symbol: str, expect
     metrics = read_metrics(three_symbols[1][symbol])
     assert metrics["sample"]["evaluated_bars"] == 9_256
     assert_figures(metrics["strategies"]["rolling_ols"], expected)
+
+
+@pytest.mark.parametrize("strategy", ["naive", "naive_hold", "rolling_ols_band"])
+def test_positions_on_real_bars_are_those_of_a_simulator(
+    three_symbols: tuple, strategy: str
+) -> None:
+    rows = three_symbols[0].query(
+        "select betas.hedge_ratio as target, returns.hedge_ratio, trade,"
+        "   lag(close_perp) over by_time as perp, lag(close_spot) over by_time as spot"
+        " from prices_merged as prices"
+        " left join beta_series as betas using (symbol, timeframe, ts)"
+        " left join returns_decomposed as returns using (symbol, timeframe, strategy, ts)"
+        f" where symbol = 'BTCUSDT' and coalesce(betas.strategy, '{strategy}') = '{strategy}'"
+        " window by_time as (order by ts) order by ts"
+    )
+    rows = rows[rows["hedge_ratio"].notna()]
+    rule = reference.default_strategies()[strategy]
+    coins, worst = 0.0, 0.0
+    for bar, row in enumerate(rows.itertuples()):
+        before = coins * row.perp / row.spot
+        held = row.target if rule.trades(bar, row.target, before) else before
+        worst = max(worst, abs(row.hedge_ratio - held), abs(row.trade - (held - before)))
+        coins = held * row.spot / row.perp
+    assert len(rows) == 11_439
+    assert worst < 1e-12
 
 
 def test_funding_against_the_short_is_said(three_symbols: tuple) -> None:
