@@ -6,6 +6,7 @@ The oracle below is written with numpy from the notebook's rules, without a look
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -163,10 +164,11 @@ class Oracle:
 
 
 def make_published(project: Project, *arguments: str) -> subprocess.CompletedProcess:
-    """Run make published in the environment that runs the tests."""
+    """Run make published in the environment that runs the tests, as no part of another make."""
+    caller = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     return subprocess.run(
         ["make", "published", *arguments, f"VENV={BIN.parent}", "-o", f"{BIN.parent}/.installed"],
-        cwd=project.root, capture_output=True, text=True, timeout=300,
+        cwd=project.root, env=caller, capture_output=True, text=True, timeout=300,
     )
 
 
