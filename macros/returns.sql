@@ -60,17 +60,6 @@
 {%- endmacro %}
 
 
-{#-
-    Whether a bar is one of the worst 5 % of a group: ceil(0.05 * bars), at least one.
-
-    place: of the bar in the group, the lowest return first; bars: of the group.
--#}
-{% macro is_in_tail(place, bars) -%}
-    {#- 0.05 * 140 is above 7 in binary, 140 / 20 is not -#}
-    {{ place }} <= ceil({{ bars }} / 20.0)
-{%- endmacro %}
-
-
 {#- The parts of a net return, in the order in which they are shown. -#}
 {% macro return_parts() -%}
     {%- do return(['r_spot', 'r_hedge', 'r_funding', 'r_fees']) -%}

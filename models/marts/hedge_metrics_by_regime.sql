@@ -1,40 +1,17 @@
 -- One row per symbol, timeframe, strategy, regime_kind and regime: figures as in
 -- hedge_metrics, over the evaluated bars of a calendar month or of a third of
 -- volatilities. A bar whose volatility had too little past is in no third.
-{% set groups = 'symbol, timeframe, strategy, regime_kind, regime' %}
+{% set sample = 'symbol, timeframe, strategy' %}
 
 with
 returns as (select * from {{ ref('returns_decomposed') }}),
 volatility_regimes as (select * from {{ ref('int_volatility_regimes') }}),
 
--- each bar once a kind
 bars as (
     select
-        symbol,
-        timeframe,
-        strategy,
-        'month' as regime_kind,
-        {{ month_of('ts') }} as regime,
-        ts,
-        r_spot,
-        r_hedge,
-        r_funding,
-        r_fees,
-        r_net
-    from returns
-    union all
-    select
-        returns.symbol,
-        returns.timeframe,
-        returns.strategy,
-        'volatility' as regime_kind,
-        volatility_regimes.regime,
-        returns.ts,
-        returns.r_spot,
-        returns.r_hedge,
-        returns.r_funding,
-        returns.r_fees,
-        returns.r_net
+        returns.*,
+        {{ month_of('returns.ts') }} as month,
+        volatility_regimes.regime as volatility_regime
     from returns
     left join volatility_regimes
         on returns.symbol = volatility_regimes.symbol
@@ -42,37 +19,29 @@ bars as (
         and returns.ts = volatility_regimes.ts
 ),
 
-ranked as (
-    select
-        *,
-        row_number() over (partition by {{ groups }} order by r_net) as place,
-        count(*) over (partition by {{ groups }}) as bars_in_regime
-    from bars
-),
-
 totals as (
     select
-        {{ groups }},
+        {{ sample }},
+        case when grouping(month) = 0 then 'month' else 'volatility' end as regime_kind,
+        coalesce(month, volatility_regime) as regime,
         count(*) as bars,
         var_samp(r_spot) as var_spot,
         var_samp(r_net) as var_net,
         var_samp(r_spot + r_hedge) as var_price,
         avg(r_net) as mean_net,
-        {{ compounded('r_net') }} as total_return,
-        sum(r_funding) as funding,
+        {{ expected_shortfall_95('r_net') }} as tail_mean,
         sum(r_fees) as fees,
-        avg(case when {{ is_in_tail('place', 'bars_in_regime') }} then r_net end)
-            as tail_mean
-    from ranked
-    group by {{ groups }}
+        sum(r_funding) as funding,
+        {{ compounded('r_net') }} as total_return
+    from bars
+    group by grouping sets (({{ sample }}, month), ({{ sample }}, volatility_regime))
 ),
 
 shared as (
     select
         *,
-        1.0 * bars / sum(bars) over (
-            partition by symbol, timeframe, strategy, regime_kind
-        ) as share_of_bars
+        1.0 * bars / sum(bars) over (partition by {{ sample }}, regime_kind)
+            as share_of_bars
     from totals
 )
 

@@ -17,34 +17,24 @@ weeks as (
     having count(*) * {{ ms_of_timeframe('timeframe') }} >= {{ least_week_ms }}
 ),
 
-ranked_weeks as (
-    select
-        *,
-        row_number() over (
-            partition by {{ sample }} order by week_return, week_start
-        ) as place
-    from weeks
-),
-
-worst_weeks as (select * from ranked_weeks where place = 1),
-
-ranked_bars as (
+worst_weeks as (
     select
         {{ sample }},
-        ts,
-        r_net,
-        row_number() over (partition by {{ sample }} order by r_net, ts) as place,
-        count(*) over (partition by {{ sample }}) as bars
-    from returns
+        min(week_return) as worst_week,
+        -- the first of equal ones
+        {{ first_by('week_start', row_of('week_return', 'week_start')) }}
+            as worst_week_start
+    from weeks
+    group by {{ sample }}
 ),
 
 worst_bars as (
     select
         {{ sample }},
-        avg(case when {{ is_in_tail('place', 'bars') }} then r_net end) as tail_mean,
-        min(r_net) as lowest,
-        min(case when place = 1 then ts end) as lowest_ts
-    from ranked_bars
+        {{ expected_shortfall_95('r_net') }} as tail_mean,
+        min(r_net) as worst_bar,
+        {{ first_by('ts', row_of('r_net', 'ts')) }} as worst_bar_ts
+    from returns
     group by {{ sample }}
 )
 
@@ -52,10 +42,10 @@ select
     symbol,
     timeframe,
     strategy,
-    {{ null_if_proxy('worst_weeks.week_return') }} as worst_week,
-    {{ null_if_proxy('worst_weeks.week_start') }} as worst_week_start,
+    {{ null_if_proxy('worst_weeks.worst_week') }} as worst_week,
+    {{ null_if_proxy('worst_weeks.worst_week_start') }} as worst_week_start,
     {{ null_if_proxy('worst_bars.tail_mean') }} as expected_shortfall_95,
-    {{ null_if_proxy('worst_bars.lowest') }} as worst_bar,
-    {{ null_if_proxy('worst_bars.lowest_ts') }} as worst_bar_ts
+    {{ null_if_proxy('worst_bars.worst_bar') }} as worst_bar,
+    {{ null_if_proxy('worst_bars.worst_bar_ts') }} as worst_bar_ts
 from worst_bars
 left join worst_weeks using (symbol, timeframe, strategy)
