@@ -50,6 +50,18 @@
 {%- endmacro %}
 
 
+{#-
+    How many earlier rows have a smaller value than the current one, within the window's
+    frame, which must end at the current row. The value must not be NULL in any of them.
+
+    Not every engine ranks within a frame. Comparing with quantiles of the frame instead
+    is a hundred times slower in DuckDB.
+-#}
+{% macro smaller_before(value, over) -%}
+    rank(order by {{ value }}) over {{ over }} - 1
+{%- endmacro %}
+
+
 {#- The latest value up to the current row that is not NULL. -#}
 {% macro last_known(value, partition_by, order_by) -%}
     last_value({{ value }} ignore nulls) over (

@@ -16,6 +16,12 @@
 {%- endmacro %}
 
 
+{#- Growth of the rows of a group, each simple return on what the one before left. -#}
+{% macro compounded(simple_return) -%}
+    exp(sum({{ log_growth(simple_return) }})) - 1
+{%- endmacro %}
+
+
 {#-
     A figure about risk, or NULL where it would only measure spot against itself: without
     a perp, for a strategy that hedges.
@@ -30,6 +36,27 @@
     {%- else -%}
         {{ value }}
     {%- endif -%}
+{%- endmacro %}
+
+
+{#-
+    The figures of risk, of returns per bar, from variances and means over the same bars.
+-#}
+{% macro variance_reduction(hedged, unhedged) -%}
+    {{ null_if_proxy('1 - ' ~ hedged ~ ' / nullif(' ~ unhedged ~ ', 0)') }}
+{%- endmacro %}
+
+
+{% macro sharpe(mean, variance, timeframe) -%}
+    {{ null_if_proxy(
+        mean ~ ' / nullif(sqrt(' ~ variance ~ '), 0) * sqrt('
+        ~ periods_per_year(timeframe) ~ ')'
+    ) }}
+{%- endmacro %}
+
+
+{% macro annualised_volatility(variance, timeframe) -%}
+    {{ null_if_proxy('sqrt(' ~ variance ~ ' * ' ~ periods_per_year(timeframe) ~ ')') }}
 {%- endmacro %}
 
 

@@ -11,6 +11,12 @@
 {%- endmacro %}
 
 
+{#- The month of a time, such as 2025-01. -#}
+{% macro month_of(ts) -%}
+    substring(cast({{ ts }} as varchar), 1, 7)
+{%- endmacro %}
+
+
 {#- A time as text, to the minute. -#}
 {% macro minute_of(ts) -%}
     substring(cast({{ ts }} as varchar), 1, 16)

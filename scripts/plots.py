@@ -1,4 +1,4 @@
-"""Draw the four plots of a run folder from the marts of a built database.
+"""Draw the plots of a run folder from the marts of a built database.
 
 usage: python -m scripts.plots [--database FILE] [--out DIR]
 
@@ -22,7 +22,7 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
-from matplotlib.ticker import FuncFormatter  # noqa: E402
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: E402
 
 from scripts.database import open_build, samples_in  # noqa: E402
 from scripts.project import DATABASE, InputError, safe_name  # noqa: E402
@@ -34,6 +34,7 @@ SIZE = (10.0, 6.0)
 # parts of a sum, in colours that no strategy has
 TOTAL, ADDED, TAKEN = "#000000", "#8C6BB1", "#BDBDBD"
 WIDEST_LINE, NARROWEST_LINE = 3.6, 1.2
+REMOVED = FuncFormatter(lambda left, _: f"{100 * (1 - left):.8g} %")
 PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.6g} %")
 
 plt.rcParams.update({
@@ -56,6 +57,7 @@ def draw(
     figures = {
         "cumlogret": cumlogret,
         "rolling_vol": rolling_vol,
+        "rolling_variance_reduction": rolling_variance_reduction,
         "beta_vs_funding": beta_vs_funding,
         "variance_components": variance_components,
     }
@@ -134,6 +136,53 @@ def rolling_vol(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: s
             f" {1 - selected['variance_reduction'].item():.3%} of the variance"
             f" with {selected['strategy'].item()}"
         )
+    axes.set_title(titled(answer, connection, symbol, timeframe))
+    return figure
+
+
+def rolling_variance_reduction(
+    connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str
+) -> Figure:
+    """Draw the variance removed over 30 days, on a log scale of what is left, least on top."""
+    paths = query(
+        connection,
+        "select strategy, ts, 1 - variance_reduction as variance_left"
+        " from plot_rolling_variance_reduction join int_strategies using (strategy)"
+        " where symbol = ? and timeframe = ? and estimator <> 'none' and variance_reduction < 1"
+        " order by strategy, ts",
+        symbol, timeframe,
+    )
+    figure, axes = plt.subplots(figsize=SIZE)
+    for strategy, style in styles(connection).items():
+        path = paths[paths["strategy"] == strategy]
+        if not path.empty:
+            axes.plot(path["ts"], path["variance_left"], label=strategy, **style)
+    answer = "How steady is the hedge?"
+    if paths.empty:
+        axes.text(0.5, 0.5, "No hedge with 30 days of evaluated bars", ha="center", fontsize=20,
+                  transform=axes.transAxes)
+        axes.yaxis.set_major_formatter(NullFormatter())
+    else:
+        axes.set_yscale("log")
+        axes.invert_yaxis()
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(REMOVED)
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        figure.legend(loc="outside lower center", ncols=5)
+    selected = query(
+        connection,
+        "select strategy, min(variance_reduction) as lowest"
+        " from plot_rolling_variance_reduction join int_strategies using (strategy)"
+        " where symbol = ? and timeframe = ? and is_selected group by strategy"
+        " having min(variance_reduction) is not null",
+        symbol, timeframe,
+    )
+    if not selected.empty:
+        answer += (
+            f" In its worst 30 days, {selected['strategy'].item()}"
+            f" removed {selected['lowest'].item():.3%}"
+        )
+    axes.set_ylabel("Variance removed, last 30 days")
     axes.set_title(titled(answer, connection, symbol, timeframe))
     return figure
 

@@ -23,7 +23,10 @@ COLUMNS = {
     "returns_decomposed": "symbol timeframe strategy ts hedge_ratio trade r_spot r_fut r_hedge"
                           " r_funding r_fees r_slippage r_net cum_log_return drawdown",
 }
-PLOTS = ("cumlogret", "rolling_vol", "beta_vs_funding", "variance_components")
+PLOTS = (
+    "cumlogret", "rolling_vol", "rolling_variance_reduction", "beta_vs_funding",
+    "variance_components",
+)
 LOG_KEYS = (
     "symbol timeframe seq decision_ts strategy price_spot price_perp hedge_ratio_before"
     " hedge_ratio_target order_side hold_reason order_notional_frac order_qty est_fee_frac beta"

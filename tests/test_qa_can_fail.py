@@ -50,6 +50,8 @@ FAULTS = {
         "update returns_decomposed set r_net = -1 where ts = '2025-05-01'",
     "variance_components_add_up":
         "update variance_components set variance = 0 where component = '2cov_r_spot_r_hedge'",
+    "carry_attribution_adds_up":
+        "update carry_attribution set funding = funding + 1e-8 where month = '2025-05-01'",
     "order_log_is_complete":
         "delete from paper_rebalance_log where seq = 100",
     "order_log_adds_up_to_the_metrics":
@@ -64,14 +66,19 @@ FAULTS |= {
     f"{mart}_has_unique_keys": f"insert into {mart} (from {mart} limit 1)"
     for mart in (
         "prices_merged", "beta_series", "returns_decomposed", "hedge_metrics",
-        "variance_components", "paper_rebalance_log", "data_incidents", "coverage",
-        "hedge_intervals", "hedge_verdict",
+        "hedge_intervals", "hedge_verdict", "hedge_metrics_by_regime", "hedge_tails",
+        "carry_attribution", "variance_components", "paper_rebalance_log", "data_incidents",
+        "coverage",
     )
 } | {
     "prices_merged_is_finite": "update prices_merged set r_fut = 'nan' where ts = '2025-05-01'",
     "beta_series_is_finite": "update beta_series set beta = 'inf' where ts = '2025-05-01'",
     "returns_decomposed_is_finite": "update returns_decomposed set r_net = 'nan'",
     "hedge_metrics_is_finite": "update hedge_metrics set sharpe = '-inf'",
+    "hedge_metrics_by_regime_is_finite":
+        "update hedge_metrics_by_regime set volatility = 'inf' where regime = 'high'",
+    "hedge_tails_is_finite": "update hedge_tails set worst_week = 'nan'",
+    "carry_attribution_is_finite": "update carry_attribution set basis = 'nan'",
     "variance_components_is_finite": "update variance_components set variance = 'nan'",
     "paper_rebalance_log_is_finite": "update paper_rebalance_log set price_perp = 'nan'",
     "coverage_is_finite": "update coverage set share = 'nan'",

@@ -2,7 +2,13 @@
 -- spot over the rows before the bar. Key: symbol, timeframe, vol_window, ts.
 with
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
-windows as (select distinct vol_window from {{ ref('int_strategies') }})
+
+-- the var's own too, which regimes go by, if each strategy has a window of its own
+windows as (
+    select vol_window from {{ ref('int_strategies') }}
+    union
+    select {{ rows_of_var('vol_window') }} as vol_window
+)
 
 select
     symbol,

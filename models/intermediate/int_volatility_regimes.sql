@@ -1,0 +1,41 @@
+-- One row per symbol, timeframe and bar with a realized volatility: the third of all
+-- volatilities known before the bar that its own, of the rows before it, falls into.
+-- Later bars never move it. Key: symbol, timeframe, ts.
+{% set least_known = 30 %}
+
+with
+realized_vols as (
+    select * from {{ ref('int_realized_vols') }}
+    where vol_window = {{ rows_of_var('vol_window') }} and realized_vol is not null
+),
+
+compared as (
+    select
+        symbol,
+        timeframe,
+        ts,
+        realized_vol,
+        count(*) over to_date - 1 as known,
+        {{ smaller_before('realized_vol', 'to_date') }} as smaller
+    from realized_vols
+    window to_date as (
+        partition by symbol, timeframe
+        order by ts
+        rows between unbounded preceding and current row
+    )
+)
+
+select
+    symbol,
+    timeframe,
+    ts,
+    realized_vol,
+    known as vols_known,
+    smaller as vols_smaller,
+    case
+        when known < {{ least_known }} then null
+        when 3 * smaller < known then 'low'
+        when 3 * smaller < 2 * known then 'middle'
+        else 'high'
+    end as regime
+from compared
