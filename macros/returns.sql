@@ -67,7 +67,8 @@
 
 
 {#-
-    What a trade costs, slippage included, a fraction of the spot notional as the trade is.
+    What a trade costs, slippage included, as a fraction of the spot notional, as the
+    trade is.
 -#}
 {% macro fee(trade) -%}
     (({{ var('fees_bps') }} + {{ var('slippage_bps') }}) / 10000.0 * abs({{ trade }}))

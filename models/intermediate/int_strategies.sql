@@ -6,7 +6,8 @@ select
     coalesce(is_vol_scaled, false) as is_vol_scaled,
     coalesce(is_vol_budget, false) as is_vol_budget,
     coalesce(is_vol_scaled, false) or coalesce(is_vol_budget, false) as uses_volatility,
-    {{ window_rows("coalesce(beta_window, '" ~ var('beta_window') ~ "')") }} as beta_window,
+    {{ window_rows("coalesce(beta_window, '" ~ var('beta_window') ~ "')") }}
+        as beta_window,
     case when estimator = 'ewma' then coalesce(halflife, {{ var('halflife') }}) else 0 end
         as halflife,
     {{ window_rows("coalesce(vol_window, '" ~ var('vol_window') ~ "')") }} as vol_window,

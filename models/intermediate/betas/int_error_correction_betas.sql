@@ -1,6 +1,6 @@
 -- One row per symbol, timeframe, window and bar: the slope on r_fut of the regression of
--- r_spot on r_fut and the basis at the close before, over the rows before the bar. A basis
--- that closes moves spot, too; left out, it is taken for a part of the slope.
+-- r_spot on r_fut and the basis at the close before, over the rows before the bar. A
+-- basis that closes moves spot, too; left out, it is taken for a part of the slope.
 with
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
 

@@ -1,6 +1,6 @@
 -- One row per symbol, timeframe, estimator (rolling, expanding), window and bar: the OLS
--- slope of r_spot on r_fut over the rows before the bar. The frame ends one row before it:
--- nothing of bar t is in beta(t). An expanding frame begins with the first row.
+-- slope of r_spot on r_fut over the rows before the bar. The frame ends one row before
+-- it: nothing of bar t is in beta(t). An expanding frame begins with the first row.
 with
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
 

@@ -60,7 +60,10 @@ flagged_bars as (
         row_index,
         1
     from stepped_bars
-    where high < low or not (close between low and high) or not (open between low and high)
+    where
+        high < low
+        or not (close between low and high)
+        or not (open between low and high)
     union all
     select
         symbol,

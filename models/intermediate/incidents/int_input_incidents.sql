@@ -1,5 +1,5 @@
--- One row per leg whose files hold unusable rows, switch their unit of time, reach further
--- than the other leg's, or lack a counterpart.
+-- One row per leg whose files hold unusable rows, switch their unit of time, reach
+-- further than the other leg's, or lack a counterpart.
 with
 raw_bars as (select * from {{ ref('int_raw_bars') }}),
 raw_steps as (select * from {{ ref('int_raw_steps') }}),
@@ -31,7 +31,8 @@ unusable_rows as (
         {{ counted('count(*)', 'row') }}
         || case
             when leg = 'funding' then ' without a finite rate, or without a time'
-            else ' with a price that is null, not finite or not positive, or without a time'
+            else ' with a price that is null, not finite or not positive,'
+                || ' or without a time'
         end
         || ': mend or drop them, the first is row '
         || cast(

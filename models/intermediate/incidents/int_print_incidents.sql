@@ -52,7 +52,8 @@ uncovered_bars as (
         symbol,
         ts,
         ts_end,
-        cast(ceil(1.0 * {{ ms_between('ts', 'ts_end') }} / timeframe_ms) as bigint) as bars
+        cast(ceil(1.0 * {{ ms_between('ts', 'ts_end') }} / timeframe_ms) as bigint)
+            as bars
     from uncovered_in_sample
     where ts < ts_end
 ),
@@ -102,8 +103,8 @@ interval_changes as (
         1 as affected,
         'info' as severity,
         'prints came every ' || {{ counted('previous_interval_hours', 'hour') }}
-        || ' before, and every ' || {{ counted('interval_hours', 'hour') }} || ' from here'
-            as detail
+        || ' before, and every ' || {{ counted('interval_hours', 'hour') }}
+        || ' from here' as detail
     from intervals
     where interval_hours <> previous_interval_hours
 ),
@@ -125,7 +126,8 @@ late as (
         {{ run_of('row_index', 'symbol') }} as run
     from placed
     where seconds_after_hour
-        between {{ var('max_print_delay_s') }} + 1 and 3599 - {{ var('max_print_delay_s') }}
+        between {{ var('max_print_delay_s') }} + 1
+        and 3599 - {{ var('max_print_delay_s') }}
 ),
 
 late_prints as (
