@@ -9,13 +9,16 @@
     {%- set used = {} -%}
     {%- for name in [
         'spot', 'perp', 'funding', 'symbol', 'timeframe', 'fees_bps', 'slippage_bps',
-        'strategy', 'beta_window', 'halflife', 'vol_window', 'vol_target',
+        'strategy', 'halflife', 'vol_target',
         'risk_aversion', 'bootstrap_block_days', 'bootstrap_replicates', 'bootstrap_seed',
         'max_basis_bps', 'max_jump_bps', 'max_price_ratio', 'equal_closes_chance',
         'max_equal_closes_share',
         'max_funding_rate', 'max_print_delay_s',
     ] -%}
         {%- do used.update({name: var(name)}) -%}
+    {%- endfor -%}
+    {%- for name in var('windows_of_several_timeframes') -%}
+        {%- do used.update({name: window_var(name)}) -%}
     {%- endfor -%}
     {{- tojson(used) -}}
 {%- endmacro %}

@@ -50,6 +50,12 @@
 {%- endmacro %}
 
 
+{#- The same with the current row as its last one. -#}
+{% macro last_rows(length) -%}
+    rows between {{ length }} - 1 preceding and current row
+{%- endmacro %}
+
+
 {#-
     How many earlier rows have a smaller value than the current one, within the window's
     frame, which must end at the current row. The value must not be NULL in any of them.

@@ -28,3 +28,12 @@
     case when {{ value }} >= 0 then '+' else '' end
     || {{ rounded('100 * ' ~ value) }} || ' %'
 {%- endmacro %}
+
+
+{#-
+    The source of an incident about a strategy's ratio: its name, with the timeframe where a
+    build has several.
+-#}
+{% macro ratio_source(strategy, timeframe) -%}
+    {{ strategy }}{{ " || ' at ' || " ~ timeframe if fromjson(has_several_timeframes()) }}
+{%- endmacro %}

@@ -43,7 +43,7 @@ from tqdm import tqdm
 from scripts import market_files
 from scripts.command_line import OneLineParser, one_line
 from scripts.inputs import input_macros
-from scripts.project import ROOT, InputError, default_vars, sql_text
+from scripts.project import ROOT, InputError, sql_text
 from scripts.sample_data import remove_sample
 
 BASE_URL = "https://data.binance.vision"
@@ -647,7 +647,7 @@ def load(
 @functools.cache
 def utc_from_epoch(value: str) -> str:
     """Return the SQL that turns an integer since 1970, in whatever unit, into a UTC time."""
-    return input_macros(default_vars()).utc_from_epoch(value)
+    return input_macros({}).utc_from_epoch(value)
 
 
 def describe(connection: duckdb.DuckDBPyConnection, update: Update) -> str:

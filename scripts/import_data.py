@@ -32,7 +32,7 @@ from scripts import market_files
 from scripts.command_line import OneLineParser, one_line
 from scripts.inputs import input_macros
 from scripts.market_files import glob_escape, shortened, sql_name
-from scripts.project import ROOT, InputError, default_vars, safe_name, sql_text
+from scripts.project import ROOT, InputError, safe_name, sql_text
 from scripts.sample_data import remove_sample
 
 PRICES = ("open", "high", "low", "close")
@@ -52,7 +52,7 @@ ELSEWHERE = "move it away, or choose another --out."
 @cache
 def staging() -> ModuleType:
     """Return the macros that the models read their inputs with."""
-    return input_macros(default_vars())
+    return input_macros({})
 
 
 @dataclass(frozen=True)

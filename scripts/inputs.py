@@ -20,7 +20,7 @@ from typing import Any
 import duckdb
 import jinja2
 
-from scripts.project import ROOT, InputError
+from scripts.project import ROOT, InputError, default_vars
 
 LEGS = ("spot", "perp", "funding")
 PARQUET_MAGIC = b"PAR1"
@@ -44,19 +44,22 @@ class InputFile:
     raw_step_ms: int | None
 
 
-def check(dbt_vars: dict[str, Any]) -> dict[str, Any]:
-    """Refuse inputs that no build could use; return the vars that the build is to take.
+def check(given: dict[str, Any]) -> dict[str, Any]:
+    """Refuse inputs that no build could use; return the vars that the build is to be given.
 
-    dbt_vars are complete, with absolute paths. The var `symbol` is filled in where some files
-    name no symbol and the others agree on one.
+    given are the vars that differ from the project's, with absolute paths. `symbol` is added
+    where some files name no symbol and the others agree on one.
 
     Raises InputError on the first fault.
     """
-    macros = input_macros(dbt_vars)
+    dbt_vars = default_vars() | given
+    macros = input_macros(given)
     macros.check_vars()
+    lengths_ms = json.loads(macros.timeframes_ms())
+    timeframes = {name: lengths_ms[name] for name in json.loads(macros.built_timeframes())}
     legs = [leg for leg in LEGS if dbt_vars[leg]]
     with duckdb.connect() as connection:
-        strategies, longest_window = read_strategies(connection, macros, dbt_vars)
+        strategies, longest_windows = read_strategies(connection, macros)
         if dbt_vars["strategy"] not in strategies:
             raise InputError(
                 f"strategy {dbt_vars['strategy']} is not known: use one of"
@@ -66,29 +69,29 @@ def check(dbt_vars: dict[str, Any]) -> dict[str, Any]:
     named = {file.symbol for file in files} - {"UNKNOWN"}
     if len(named) == 1 and not dbt_vars["symbol"]:
         # one pair throughout: a file that names none is of that pair, too
-        dbt_vars = dbt_vars | {"symbol": named.pop()}
+        given = given | {"symbol": named.pop()}
         if any(file.symbol == "UNKNOWN" for file in files):
-            return check(dbt_vars)
+            return check(given)
     for symbol in filter(None, dbt_vars["symbol"].split(",")):
         if symbol.strip() not in {file.symbol for file in files}:
             raise InputError(f"--symbol: {symbol} is in no input: check its spelling.")
-    timeframe_ms = int(macros.timeframe_ms())
     for leg in legs:
-        check_rows([file for file in files if file.leg == leg], timeframe_ms)
+        check_rows([file for file in files if file.leg == leg], timeframes)
     longest_accrual = timedelta(milliseconds=int(macros.longest_accrual_ms()))
-    check_common_span(files, legs, timeframe_ms, longest_window, longest_accrual)
-    return dbt_vars
+    check_common_span(files, legs, timeframes, longest_windows, longest_accrual)
+    return given
 
 
-def input_macros(dbt_vars: dict[str, Any]) -> ModuleType:
-    """Return the macros of macros/inputs as callables that return SQL."""
+def input_macros(given: dict[str, Any]) -> ModuleType:
+    """Return the macros of macros/inputs, with the vars given, as callables that return SQL."""
 
     def refuse(message: str) -> None:
         raise InputError(message)
 
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
     environment.globals.update(
-        var=dbt_vars.__getitem__,
+        var=(default_vars() | given).__getitem__,
+        invocation_args_dict={"vars": given},
         fromjson=json.loads,
         tojson=json.dumps,
         exceptions=SimpleNamespace(raise_compiler_error=refuse),
@@ -98,30 +101,33 @@ def input_macros(dbt_vars: dict[str, Any]) -> ModuleType:
 
 
 def read_strategies(
-    connection: duckdb.DuckDBPyConnection, macros: ModuleType, dbt_vars: dict[str, Any]
-) -> tuple[list[str], int]:
-    """Return the names of the seed's strategies, and the rows that their longest frame needs."""
+    connection: duckdb.DuckDBPyConnection, macros: ModuleType
+) -> tuple[list[str], dict[str, int]]:
+    """Return the seed's strategies, and the rows of their longest frame, by timeframe."""
     seed = ROOT / "data" / "seeds" / "hedge_strategies.csv"
     try:
         rows = connection.execute(
-            "select strategy, greatest("
-            "    case when estimator not in ('none', 'naive', 'static')"
-            f"        then {macros.window_rows('coalesce(beta_window, $beta_window)')} end,"
-            "    case when is_vol_scaled or is_vol_budget"
-            f"        then {macros.window_rows('coalesce(vol_window, $vol_window)')} end,"
+            "select strategy, timeframe, greatest("
+            "    case when estimator not in ('none', 'naive', 'static') then"
+            f"    {macros.window_rows('coalesce(beta_window, $beta_window)', 'timeframe')} end,"
+            "    case when is_vol_scaled or is_vol_budget then"
+            f"    {macros.window_rows('coalesce(vol_window, $vol_window)', 'timeframe')} end,"
             "    0"
-            ") from read_csv($seed, header = true, columns = {"
+            f") from ({macros.timeframe_rows()}), read_csv($seed, header = true, columns = {{"
             "    strategy: 'varchar', estimator: 'varchar', is_vol_scaled: 'boolean',"
             "    beta_window: 'varchar', vol_window: 'varchar', vol_target: 'double',"
             "    rebalance_band: 'double', rebalance_every: 'integer', min_trade: 'double',"
             "    halflife: 'integer', is_vol_budget: 'boolean'})",
-            {"seed": str(seed), "beta_window": str(dbt_vars["beta_window"]),
-             "vol_window": str(dbt_vars["vol_window"])},
+            {"seed": str(seed), "beta_window": macros.window_var("beta_window"),
+             "vol_window": macros.window_var("vol_window")},
         ).fetchall()
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{seed} cannot be read ({reason}): mend the row.") from error
-    return [name for name, _ in rows], max((rows_needed for _, rows_needed in rows), default=0)
+    longest: dict[str, int] = {}
+    for _, timeframe, rows_needed in rows:
+        longest[timeframe] = max(rows_needed, longest.get(timeframe, 0))
+    return list(dict.fromkeys(name for name, _, _ in rows)), longest
 
 
 def file_pattern(leg: str, path: str, base: Path) -> str:
@@ -211,7 +217,7 @@ def check_is_parquet(path: str) -> None:
         raise InputError(f"{path} is cut off, its end is missing: write or download it again.")
 
 
-def check_rows(files: list[InputFile], timeframe_ms: int) -> None:
+def check_rows(files: list[InputFile], timeframes: dict[str, int]) -> None:
     """Refuse a leg without a usable row, with unreadable times, or of an unfit bar size."""
     for file in files:
         if file.rows_without_time:
@@ -249,21 +255,25 @@ def check_rows(files: list[InputFile], timeframe_ms: int) -> None:
                 f" sizes ({' and '.join(minutes(size) for size in sizes)}): narrow the input to"
                 " one size."
             )
-        if timeframe_ms % of_symbol[0].raw_step_ms:
-            raise InputError(
-                f"{path} has a bar every {minutes(of_symbol[0].raw_step_ms)}: --timeframe must be"
-                f" a multiple of that, and {minutes(timeframe_ms)} is not."
-            )
+        for timeframe_ms in timeframes.values():
+            if timeframe_ms % of_symbol[0].raw_step_ms:
+                raise InputError(
+                    f"{path} has a bar every {minutes(of_symbol[0].raw_step_ms)}: --timeframe must"
+                    f" be a multiple of that, and {minutes(timeframe_ms)} is not."
+                )
 
 
 def check_common_span(
     files: list[InputFile],
     legs: list[str],
-    timeframe_ms: int,
-    longest_window: int,
+    timeframes: dict[str, int],
+    longest_windows: dict[str, int],
     longest_accrual: timedelta,
 ) -> None:
-    """Refuse legs that share no symbol or no time, or fewer bars than the longest window."""
+    """Refuse legs that share no symbol or no time, or fewer bars than the longest window.
+
+    What is not evaluated beside what is, a symbol or a timeframe, is told on stderr.
+    """
     symbols = {leg: {file.symbol for file in files if file.leg == leg} for leg in legs}
     shared = set.intersection(*symbols.values())
     if not shared:
@@ -285,14 +295,15 @@ def check_common_span(
     refusals = {}
     for symbol in sorted(shared):
         spans = {leg: span(files, leg, symbol, longest_accrual) for leg in legs}
-        try:
-            check_span(files, spans, symbol, timeframe_ms, longest_window)
-        except InputError as refusal:
-            refusals[symbol] = str(refusal)
-    if refusals.keys() == shared:
+        for timeframe, timeframe_ms in timeframes.items():
+            try:
+                check_span(files, spans, symbol, timeframe_ms, longest_windows.get(timeframe, 0))
+            except InputError as refusal:
+                refusals[f"{symbol} at {timeframe}"] = str(refusal)
+    if len(refusals) == len(shared) * len(timeframes):
         raise InputError(next(iter(refusals.values())))
-    for symbol, reason in sorted((left_out | refusals).items()):
-        print(f"{symbol} is not evaluated: {reason}", file=sys.stderr)
+    for what, reason in sorted((left_out | refusals).items()):
+        print(f"{what} is not evaluated: {reason}", file=sys.stderr)
 
 
 def check_span(

@@ -88,7 +88,7 @@ def cumlogret(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str
     ends = query(
         connection,
         "select strategy, is_selected, total_return from hedge_metrics"
-        " join int_strategies using (strategy) where symbol = ? and timeframe = ?"
+        " join int_strategies using (timeframe, strategy) where symbol = ? and timeframe = ?"
         " and (is_selected or estimator = 'none') order by is_selected",
         symbol, timeframe,
     )
@@ -126,7 +126,7 @@ def rolling_vol(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: s
     selected = query(
         connection,
         "select strategy, variance_reduction from hedge_metrics"
-        " join int_strategies using (strategy)"
+        " join int_strategies using (timeframe, strategy)"
         " where symbol = ? and timeframe = ? and is_selected and variance_reduction is not null",
         symbol, timeframe,
     )
@@ -147,7 +147,7 @@ def rolling_variance_reduction(
     paths = query(
         connection,
         "select strategy, ts, 1 - variance_reduction as variance_left"
-        " from plot_rolling_variance_reduction join int_strategies using (strategy)"
+        " from plot_rolling_variance_reduction join int_strategies using (timeframe, strategy)"
         " where symbol = ? and timeframe = ? and estimator <> 'none' and variance_reduction < 1"
         " order by strategy, ts",
         symbol, timeframe,
@@ -172,7 +172,7 @@ def rolling_variance_reduction(
     selected = query(
         connection,
         "select strategy, min(variance_reduction) as lowest"
-        " from plot_rolling_variance_reduction join int_strategies using (strategy)"
+        " from plot_rolling_variance_reduction join int_strategies using (timeframe, strategy)"
         " where symbol = ? and timeframe = ? and is_selected group by strategy"
         " having min(variance_reduction) is not null",
         symbol, timeframe,
@@ -195,7 +195,7 @@ def beta_vs_funding(connection: duckdb.DuckDBPyConnection, symbol: str, timefram
         " sum(r_funding) over (order by ts rows unbounded preceding) as received,"
         " funding_rate * periods_per_year as annualised"
         " from returns_decomposed"
-        " join int_strategies using (strategy)"
+        " join int_strategies using (timeframe, strategy)"
         " join prices_merged using (symbol, timeframe, ts)"
         " join int_samples using (symbol, timeframe)"
         " where symbol = ? and timeframe = ? and is_selected order by ts",
@@ -237,7 +237,7 @@ def variance_components(
         connection,
         "select strategy, components.component, components.variance / spot.variance as share"
         " from variance_components as components"
-        " join int_strategies using (strategy)"
+        " join int_strategies using (timeframe, strategy)"
         " join (from variance_components where component = 'r_spot') as spot"
         " using (symbol, timeframe, strategy)"
         " where symbol = ? and timeframe = ? and is_selected",

@@ -47,7 +47,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
 
 
 def vars_from(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the dbt vars: the defaults, on these files, at an hour.
+    """Return the dbt vars to be given: these files, at an hour.
 
     Raises InputError where a file is not named or unfit.
     """
@@ -57,7 +57,7 @@ def vars_from(arguments: argparse.Namespace) -> dict[str, Any]:
             f"missing: {' '.join(leg.upper() for leg in missing)}; the published result needs"
             " parquet files of one pair, SPOT= and PERP= with hourly bars, FUNDING= with prints."
         )
-    dbt_vars = default_vars() | {"timeframe": "1h"}
+    dbt_vars = {"timeframe": "1h"}
     dbt_vars |= {leg: inputs.file_pattern(leg, path, Path.cwd()) for leg, path in given.items()}
     check_bars(dbt_vars)
     return inputs.check(dbt_vars) | {"build_published": True}
@@ -68,7 +68,7 @@ def check_bars(dbt_vars: dict[str, Any]) -> None:
     macros = inputs.input_macros(dbt_vars)
     with duckdb.connect() as connection:
         for leg in ("spot", "perp"):
-            files = inputs.look_at_leg(connection, macros, leg, dbt_vars)
+            files = inputs.look_at_leg(connection, macros, leg, default_vars() | dbt_vars)
             if len(symbols := sorted({file.symbol for file in files})) > 1:
                 raise InputError(
                     f"--{leg} holds several pairs ({' '.join(symbols)}): give files of one."

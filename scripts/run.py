@@ -68,7 +68,6 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         help="narrow to these symbols, or name the one of files that name none",
     )
     for name, kind, what in [
-        ("timeframe", str, "bar size, such as 5m, 1h, 4h or 1d"),
         ("fees_bps", number, "cost of a trade, basis points of its notional"),
         ("slippage_bps", number, "loss of a trade beyond its fee, basis points"),
         ("strategy", str, "strategy of the order log: a row of hedge_strategies.csv"),
@@ -78,6 +77,11 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     ]:
         flags = dict.fromkeys([f"--{name}", f"--{name.replace('_', '-')}"])
         parser.add_argument(*flags, type=kind, help=f"{what} (default {defaults[name]})")
+    parser.add_argument(
+        "--timeframe", nargs="+", metavar="T",
+        help="bar size, such as 5m, 1h, 4h or 1d; several are evaluated on one common span"
+        f" (default {defaults['timeframe']})",
+    )
     parser.add_argument("--out", metavar="DIR", help="default: runs/<SYMBOL>/hedge_mvp")
     return parser.parse_args(argv)
 
@@ -96,12 +100,12 @@ def window(text: str) -> int | float | str:
 
 
 def vars_from(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the dbt vars: the defaults, with the flags that were given over them."""
-    dbt_vars = default_vars()
+    """Return the dbt vars that were given, and the files with absolute paths."""
     given = {name: value for name, value in vars(arguments).items() if value is not None}
     given.pop("out", None)
-    if "symbol" in given:
-        given["symbol"] = ",".join(given["symbol"])
+    for name in ("symbol", "timeframe"):
+        if name in given:
+            given[name] = ",".join(given[name])
     base = ROOT
     if given.keys() & set(inputs.LEGS):
         base = Path.cwd()
@@ -109,11 +113,10 @@ def vars_from(arguments: argparse.Namespace) -> dict[str, Any]:
             if not given.get(leg):
                 raise InputError(f"--{leg} is missing: give spot and funding (and perp) files.")
         given.setdefault("perp", "")
-    dbt_vars |= given
     for leg in inputs.LEGS:
-        if dbt_vars[leg]:
-            dbt_vars[leg] = inputs.file_pattern(leg, dbt_vars[leg], base)
-    return dbt_vars
+        if path := (default_vars() | given)[leg]:
+            given[leg] = inputs.file_pattern(leg, path, base)
+    return given
 
 
 def build(dbt_vars: dict[str, Any], workspace: Path, parsed: Path = PARSED) -> Path:

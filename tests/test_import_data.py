@@ -30,7 +30,7 @@ from tests.conftest import (
     write_parquet,
 )
 
-MACROS = input_macros(default_vars())
+MACROS = input_macros({})
 TIMES = pd.date_range("2025-01-01", periods=6, freq="5min", tz="UTC")
 BARS = pd.DataFrame({
     "timestamp": TIMES,

@@ -199,9 +199,8 @@ def test_a_symbol_that_lacks_an_input_is_not_evaluated_and_named(built: tuple) -
 
 def test_null_in_a_price_column_fails_but_a_missing_column_does_not(tmp_path: Path) -> None:
     from scripts.inputs import input_macros
-    from scripts.project import default_vars
 
-    macros = input_macros(default_vars())
+    macros = input_macros({})
     path = write_parquet(tmp_path / "spot_BTCUSDT.parquet", pd.DataFrame({
         "timestamp": TIMES[:3], "open": [1.0, np.nan, 1.0], "close": 1.0,
     }))

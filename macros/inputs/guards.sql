@@ -1,6 +1,6 @@
 {#- Refuses vars that no model could make sense of; renders nothing. -#}
 {% macro check_vars() -%}
-    {%- set _ = timeframe_ms() -%}
+    {%- set _ = built_timeframes() -%}
     {{- check_number('fees_bps', minimum=0, maximum=10000) -}}
     {{- check_number('slippage_bps', minimum=0, maximum=10000) -}}
     {{- check_window('beta_window', minimum=3) -}}
@@ -39,13 +39,15 @@
 
 
 {% macro check_window(name, minimum) -%}
-    {%- set value = var(name) | string -%}
+    {%- set value = window_var(name) -%}
     {%- set has_unit = value[-1:] in fromjson(window_units_ms()) -%}
     {%- set digits = value[:-1] if has_unit else value -%}
-    {%- if not digits.isdecimal() or rows_of_var(name) | int < minimum -%}
-        {{- exceptions.raise_compiler_error(
-            name ~ ' is ' ~ value ~ ': give a whole number from ' ~ minimum
-            ~ ' up, or a duration of as many bars, such as 30d or 12h.'
-        ) -}}
-    {%- endif -%}
+    {%- for timeframe in fromjson(built_timeframes()) -%}
+        {%- if not digits.isdecimal() or rows_of_var(name, timeframe) | int < minimum -%}
+            {{- exceptions.raise_compiler_error(
+                name ~ ' is ' ~ value ~ ': give a whole number from ' ~ minimum
+                ~ ' up, or a duration of as many bars, such as 30d or 12h.'
+            ) -}}
+        {%- endif -%}
+    {%- endfor -%}
 {%- endmacro %}

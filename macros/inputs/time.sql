@@ -14,16 +14,64 @@
 {%- endmacro %}
 
 
-{#- The length of the var `timeframe` in milliseconds. -#}
-{% macro timeframe_ms() -%}
+{#-
+    The timeframes of this build, as JSON, each once: the var `timeframe`, which is one, or
+    several as a list or as a text with commas or spaces.
+-#}
+{% macro built_timeframes() -%}
+    {%- set given = var('timeframe') -%}
+    {%- set names = given.replace(',', ' ').split() if given is string else given -%}
     {%- set known = fromjson(timeframes_ms()) -%}
-    {%- if var('timeframe') not in known -%}
+    {%- set built = [] -%}
+    {%- for name in names if names is iterable -%}
+        {%- if name not in known -%}
+            {{- exceptions.raise_compiler_error(
+                'timeframe ' ~ name ~ ' is not known: use '
+                ~ known | join(' ') ~ '.'
+            ) -}}
+        {%- elif name not in built -%}
+            {%- do built.append(name) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- if not built -%}
         {{- exceptions.raise_compiler_error(
-            'timeframe ' ~ var('timeframe') ~ ' is not known: use one of '
-            ~ known | join(' ') ~ '.'
+            'timeframe is ' ~ given ~ ': use one or more of ' ~ known | join(' ') ~ '.'
         ) -}}
     {%- endif -%}
-    {{- known[var('timeframe')] -}}
+    {{- tojson(built) -}}
+{%- endmacro %}
+
+
+{#- The timeframes of this build as SQL: a row each. -#}
+{% macro timeframe_rows() -%}
+    {%- for name in fromjson(built_timeframes()) %}
+        {{- ' union all ' if not loop.first -}}
+        select '{{ name }}' as timeframe
+    {%- endfor %}
+{%- endmacro %}
+
+
+{#- Whether this build has more than one timeframe, as true or false in JSON. -#}
+{% macro has_several_timeframes() -%}
+    {{- tojson(fromjson(built_timeframes()) | length > 1) -}}
+{%- endmacro %}
+
+
+{#-
+    Milliseconds after which bars of all timeframes of this build end together again: the
+    longest if the others fit into it, else a day, into which each fits.
+-#}
+{% macro common_step_ms() -%}
+    {%- set known = fromjson(timeframes_ms()) -%}
+    {%- set lengths = [] -%}
+    {%- for name in fromjson(built_timeframes()) -%}
+        {%- do lengths.append(known[name]) -%}
+    {%- endfor -%}
+    {%- set step = namespace(ms=lengths | max) -%}
+    {%- for length in lengths if step.ms % length -%}
+        {%- set step.ms = known['1d'] -%}
+    {%- endfor -%}
+    {{- step.ms -}}
 {%- endmacro %}
 
 
@@ -44,17 +92,30 @@
 
 
 {#-
-    A window as rows: a number of rows (720) as it is, a duration (30d, 12h) as the whole
-    bars of the var `timeframe` that it holds. value: an SQL text.
+    The var of a window: rows, or a duration. Rows would be another time at each
+    timeframe, so that a build of several has a default of its own, a duration.
 -#}
-{% macro window_rows(value) -%}
+{% macro window_var(name) -%}
+    {%- if fromjson(has_several_timeframes()) and name not in invocation_args_dict.vars -%}
+        {{- var('windows_of_several_timeframes')[name] -}}
+    {%- else -%}
+        {{- var(name) -}}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#-
+    A window as rows: a number of rows (720) as it is, a duration (30d, 12h) as the whole
+    bars of a timeframe that it holds. value, timeframe: SQL texts.
+-#}
+{% macro window_rows(value, timeframe) -%}
     cast(floor(
         case right({{ value }}, 1)
             {%- for unit, ms in fromjson(window_units_ms()).items() %}
             when '{{ unit }}'
                 then
                     cast(left({{ value }}, length({{ value }}) - 1) as bigint)
-                    * {{ ms }}.0 / {{ timeframe_ms() }}
+                    * {{ ms }}.0 / {{ ms_of_timeframe(timeframe) }}
             {%- endfor %}
             else cast({{ value }} as bigint)
         end
@@ -62,12 +123,13 @@
 {%- endmacro %}
 
 
-{#- The same of a var, known when the SQL is written. -#}
-{% macro rows_of_var(name) -%}
-    {%- set value = var(name) | string -%}
+{#- The same of a window's var and a timeframe that are known when the SQL is written. -#}
+{% macro rows_of_var(name, timeframe) -%}
+    {%- set value = window_var(name) -%}
     {%- set units_ms = fromjson(window_units_ms()) -%}
     {%- if value[-1:] in units_ms -%}
-        {{- (value[:-1] | int) * units_ms[value[-1:]] // (timeframe_ms() | int) -}}
+        {{- (value[:-1] | int) * units_ms[value[-1:]]
+            // fromjson(timeframes_ms())[timeframe] -}}
     {%- else -%}
         {{- value | int -}}
     {%- endif -%}
@@ -119,5 +181,5 @@
 
 {#- Whether a time is a whole number of steps after 00:00 UTC. -#}
 {% macro is_on_grid(ts, step_ms) -%}
-    (epoch_us({{ ts }}) % ({{ step_ms }} * 1000) = 0)
+    (epoch_us({{ ts }}) % (cast({{ step_ms }} as bigint) * 1000) = 0)
 {%- endmacro %}

@@ -5,11 +5,10 @@ with
 raw_bars as (select * from {{ ref('int_raw_bars') }}),
 raw_steps as (select * from {{ ref('int_raw_steps') }}),
 
-bucketed as (
+on_grid as (
     select
         raw_bars.*,
-        raw_steps.raw_step_ms,
-        {{ bar_open('raw_bars.ts', timeframe_ms()) }} as bar_ts
+        raw_steps.raw_step_ms
     from raw_bars
     inner join raw_steps
         on raw_bars.leg = raw_steps.leg
@@ -17,17 +16,21 @@ bucketed as (
     where {{ is_on_grid('raw_bars.ts', 'raw_steps.raw_step_ms') }}
 )
 
+{% for timeframe in fromjson(built_timeframes()) %}
+{%- set ms = fromjson(timeframes_ms())[timeframe] %}
+{{ 'union all' if not loop.first }}
 select
     leg,
     symbol,
-    '{{ var("timeframe") }}' as timeframe,
-    bar_ts as ts,
+    '{{ timeframe }}' as timeframe,
+    {{ bar_open('ts', ms) }} as ts,
     {{ first_by('open', 'ts') }} as open,
     max(high) as high,
     min(low) as low,
     {{ last_by('close', 'ts') }} as close,
     sum(volume) as volume,
     count(*) as raw_bars
-from bucketed
-group by leg, symbol, bar_ts, raw_step_ms
-having max(ts) = {{ add_ms('bar_ts', timeframe_ms() ~ ' - raw_step_ms') }}
+from on_grid
+group by leg, symbol, {{ bar_open('ts', ms) }}, raw_step_ms
+having max(ts) = {{ add_ms(bar_open('ts', ms), ms ~ ' - raw_step_ms') }}
+{%- endfor %}

@@ -37,7 +37,7 @@ estimated as (
                 then case when strategies.is_vol_budget then 0.0 else 1.0 end
         end as vol_scale
     from merged_bars as bars
-    cross join strategies
+    inner join strategies on bars.timeframe = strategies.timeframe
     left join betas
         on bars.symbol = betas.symbol
         and bars.timeframe = betas.timeframe

@@ -1,6 +1,7 @@
 -- One row per symbol, timeframe and bar that both legs have, with returns and funding,
 -- and one row for the bar that has not happened yet (is_next_bar: its own figures are
--- NULL). Without a perp, spot's close stands in for it. Key: symbol, timeframe, ts.
+-- NULL). Without a perp, spot's close stands in for it. In a build of several timeframes
+-- the bars of all end together: later ones are left out. Key: symbol, timeframe, ts.
 with
 bars as (select * from {{ ref('int_bars') }}),
 prints as (select * from {{ ref('int_funding_prints') }}),
@@ -26,6 +27,23 @@ merged as (
         and spot.symbol in (select prints.symbol from prints)
 ),
 
+-- the last instant at which bars of every timeframe end
+common_ends as (
+    select
+        symbol,
+        max(end_ts) as end_ts
+    from merged
+    where {{ is_on_grid('end_ts', common_step_ms()) }}
+    group by symbol
+),
+
+ended_together as (
+    select merged.*
+    from merged
+    left join common_ends on merged.symbol = common_ends.symbol
+    where merged.end_ts <= coalesce(common_ends.end_ts, merged.end_ts)
+),
+
 next_bars as (
     select
         symbol,
@@ -35,12 +53,12 @@ next_bars as (
         cast(null as double) as close_spot,
         cast(null as double) as close_perp,
         true as is_next_bar
-    from merged
+    from ended_together
     group by symbol, timeframe
 ),
 
 timeline as (
-    select * from merged
+    select * from ended_together
     union all
     select * from next_bars
 ),

@@ -34,7 +34,9 @@ decisions as (
         on ratios.symbol = bars.symbol
         and ratios.timeframe = bars.timeframe
         and ratios.ts = bars.ts
-    inner join strategies on ratios.strategy = strategies.strategy
+    inner join strategies
+        on ratios.timeframe = strategies.timeframe
+        and ratios.strategy = strategies.strategy
     window by_time as (
         partition by ratios.symbol, ratios.timeframe, ratios.strategy
         order by ratios.ts

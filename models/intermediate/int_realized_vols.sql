@@ -5,27 +5,30 @@ merged_bars as (select * from {{ ref('int_merged_bars') }}),
 
 -- the var's own too, which regimes go by, if each strategy has a window of its own
 windows as (
-    select vol_window from {{ ref('int_strategies') }}
+    select timeframe, vol_window from {{ ref('int_strategies') }}
     union
-    select {{ rows_of_var('vol_window') }} as vol_window
+    select
+        timeframe,
+        {{ window_rows("'" ~ window_var('vol_window') ~ "'", 'timeframe') }} as vol_window
+    from ({{ timeframe_rows() }}) as timeframes
 )
 
 select
-    symbol,
-    timeframe,
-    vol_window,
-    ts,
+    merged_bars.symbol,
+    merged_bars.timeframe,
+    windows.vol_window,
+    merged_bars.ts,
     case
         when {{ is_frame_usable('usable_r_spot', 'rows_before', 'vol_window') }}
             then
                 stddev_samp(usable_r_spot) over rows_before
-                * sqrt({{ periods_per_year('timeframe') }})
+                * sqrt({{ periods_per_year('merged_bars.timeframe') }})
     end as realized_vol
 from merged_bars
-cross join windows
+inner join windows on merged_bars.timeframe = windows.timeframe
 where {{ takes_a_ratio() }}
 window rows_before as (
-    partition by symbol, timeframe, vol_window
-    order by ts
+    partition by merged_bars.symbol, merged_bars.timeframe, windows.vol_window
+    order by merged_bars.ts
     {{ rows_before('vol_window') }}
 )

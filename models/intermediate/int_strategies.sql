@@ -1,16 +1,22 @@
--- One row per strategy, with the vars where its seed row leaves a parameter empty.
--- Key: strategy.
+-- One row per timeframe and strategy, with the vars where its seed row leaves a parameter
+-- empty. Key: timeframe, strategy.
+with
+strategies as (select * from {{ ref('hedge_strategies') }}),
+timeframes as ({{ timeframe_rows() }})
+
 select
+    timeframe,
     strategy,
     estimator,
     coalesce(is_vol_scaled, false) as is_vol_scaled,
     coalesce(is_vol_budget, false) as is_vol_budget,
     coalesce(is_vol_scaled, false) or coalesce(is_vol_budget, false) as uses_volatility,
-    {{ window_rows("coalesce(beta_window, '" ~ var('beta_window') ~ "')") }}
+    {{ window_rows("coalesce(beta_window, '" ~ window_var('beta_window') ~ "')", 'timeframe') }}
         as beta_window,
     case when estimator = 'ewma' then coalesce(halflife, {{ var('halflife') }}) else 0 end
         as halflife,
-    {{ window_rows("coalesce(vol_window, '" ~ var('vol_window') ~ "')") }} as vol_window,
+    {{ window_rows("coalesce(vol_window, '" ~ window_var('vol_window') ~ "')", 'timeframe') }}
+        as vol_window,
     coalesce(vol_target, {{ var('vol_target') }}) as vol_target,
     coalesce(rebalance_band, 0) as rebalance_band,
     coalesce(rebalance_every, 1) as rebalance_every,
@@ -23,4 +29,5 @@ select
     strategy = coalesce(
         max(case when strategy = 'naive_hold' then strategy end) over (), 'naive'
     ) as is_benchmark
-from {{ ref('hedge_strategies') }}
+from strategies
+cross join timeframes

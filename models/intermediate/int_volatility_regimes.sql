@@ -6,7 +6,10 @@
 with
 realized_vols as (
     select * from {{ ref('int_realized_vols') }}
-    where vol_window = {{ rows_of_var('vol_window') }} and realized_vol is not null
+    where
+        vol_window
+        = {{ window_rows("'" ~ window_var('vol_window') ~ "'", 'timeframe') }}
+        and realized_vol is not null
 ),
 
 compared as (

@@ -39,7 +39,8 @@ orders as (
         returns.r_net
     from positions
     inner join strategies
-        on positions.strategy = strategies.strategy
+        on positions.timeframe = strategies.timeframe
+        and positions.strategy = strategies.strategy
         and strategies.is_selected
     inner join hedge_ratios
         on positions.symbol = hedge_ratios.symbol
@@ -70,7 +71,9 @@ touched_orders as (
         and orders.end_ts > incidents.ts
         and (orders.decision_ts < incidents.ts_end or orders.decision_ts <= incidents.ts)
     -- another strategy's undefined beta is no matter of this log
-    where incidents.kind <> 'beta_undefined' or incidents.source = orders.strategy
+    where
+        incidents.kind <> 'beta_undefined'
+        or incidents.source = {{ ratio_source('orders.strategy', 'orders.timeframe') }}
     group by orders.symbol, orders.timeframe, orders.seq
 )
 

@@ -1,10 +1,12 @@
 -- One row per symbol, timeframe, strategy and evaluated bar: variance reduction over the
 -- last 30 days of bars, this one included. Key: as returns_decomposed.
-{% set month_ms = 30 * 24 * 3600 * 1000 %}
-{% set frame_rows = month_ms // (timeframe_ms() | int) %}
+{% set frame_rows = window_rows("'30d'", 'timeframe') %}
 
 with
-returns as (select * from {{ ref('returns_decomposed') }}),
+returns as (
+    select *, {{ frame_rows }} as frame_rows
+    from {{ ref('returns_decomposed') }}
+),
 
 variances as (
     select
@@ -12,6 +14,7 @@ variances as (
         timeframe,
         strategy,
         ts,
+        frame_rows,
         count(*) over last_month as bars,
         var_samp(r_spot) over last_month as var_spot,
         var_samp(r_net) over last_month as var_net
@@ -19,7 +22,7 @@ variances as (
     window last_month as (
         partition by symbol, timeframe, strategy
         order by ts
-        rows between {{ frame_rows - 1 }} preceding and current row
+        {{ last_rows('frame_rows') }}
     )
 )
 
@@ -29,7 +32,7 @@ select
     strategy,
     ts,
     case
-        when bars = {{ frame_rows }}
+        when bars = frame_rows
             then {{ variance_reduction('var_net', 'var_spot') }}
     end as variance_reduction
 from variances

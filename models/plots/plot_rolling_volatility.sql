@@ -1,10 +1,12 @@
 -- One row per symbol, timeframe, strategy and evaluated bar: volatility of the net
 -- return over the last 7 days of bars, this one included. Key: as returns_decomposed.
-{% set week_ms = 7 * 24 * 3600 * 1000 %}
-{% set frame_rows = week_ms // (timeframe_ms() | int) %}
+{% set frame_rows = window_rows("'7d'", 'timeframe') %}
 
 with
-returns as (select * from {{ ref('returns_decomposed') }})
+returns as (
+    select *, {{ frame_rows }} as frame_rows
+    from {{ ref('returns_decomposed') }}
+)
 
 select
     symbol,
@@ -12,12 +14,12 @@ select
     strategy,
     ts,
     {{ null_if_proxy(
-        'case when count(*) over last_week = ' ~ frame_rows
+        'case when count(*) over last_week = frame_rows'
         ~ ' then stddev_samp(r_net) over last_week end'
     ) }} * sqrt({{ periods_per_year('timeframe') }}) as volatility
 from returns
 window last_week as (
     partition by symbol, timeframe, strategy
     order by ts
-    rows between {{ frame_rows - 1 }} preceding and current row
+    {{ last_rows('frame_rows') }}
 )

@@ -28,7 +28,7 @@ select
             then {{ slope('r_spot', 'r_fut', over='beta_rows') }}
     end as beta_rolling,
     case
-        when count(*) over own_beta_rows = {{ rows_of_var('beta_window') }}
+        when count(*) over own_beta_rows = {{ rows_of_var('beta_window', '1h') }}
             then {{ slope('r_spot', 'r_fut', over='own_beta_rows') }}
     end as beta_own_window,
     case
@@ -46,7 +46,7 @@ window
     own_beta_rows as (
         partition by returns_kind
         order by row_index
-        rows between {{ rows_of_var('beta_window') | int - 1 }} preceding and current row
+        rows between {{ rows_of_var('beta_window', '1h') | int - 1 }} preceding and current row
     ),
     vol_rows as (
         partition by returns_kind

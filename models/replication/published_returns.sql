@@ -30,7 +30,7 @@ estimated as (
                 then estimates.beta_rolling
             when
                 steps.beta = 'own_window'
-                and bars.row_index >= {{ rows_of_var('beta_window') }}
+                and bars.row_index >= {{ rows_of_var('beta_window', '1h') }}
                 then estimates.beta_own_window
         end as beta_known,
         estimates.hourly_vol,

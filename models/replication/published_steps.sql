@@ -67,7 +67,7 @@ steps as (
         ),
         (
             12, 'own_window', 'beta', 'own_window',
-            'β has a frame of {{ rows_of_var("beta_window") }} rows',
+            'β has a frame of {{ rows_of_var("beta_window", "1h") }} rows',
             'The default of beta_window, so its warm-up, too'
         ),
         (

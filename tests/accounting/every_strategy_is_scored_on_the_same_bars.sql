@@ -12,7 +12,8 @@ scored as (
         max(returns.ts) as last_ts,
         count(returns.ts) as bars
     from {{ ref('int_samples') }} as samples
-    cross join {{ ref('int_strategies') }} as strategies
+    inner join {{ ref('int_strategies') }} as strategies
+        on samples.timeframe = strategies.timeframe
     left join {{ ref('returns_decomposed') }} as returns
         on samples.symbol = returns.symbol
         and samples.timeframe = returns.timeframe

@@ -19,7 +19,8 @@ held as (
         and returns.strategy = betas.strategy
         and returns.ts = betas.ts
     inner join {{ ref('int_strategies') }} as strategies
-        on returns.strategy = strategies.strategy
+        on returns.timeframe = strategies.timeframe
+        and returns.strategy = strategies.strategy
     window by_time as (
         partition by returns.symbol, returns.timeframe, returns.strategy
         order by returns.ts

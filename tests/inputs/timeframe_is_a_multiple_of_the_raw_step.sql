@@ -1,8 +1,11 @@
 -- A bar must be made of whole raw bars, or its close is of another instant than its end.
 select
-    leg,
-    symbol,
-    raw_step_ms,
-    {{ timeframe_ms() }} as timeframe_ms
-from {{ ref('int_raw_steps') }}
-where raw_step_ms is null or {{ timeframe_ms() }} % raw_step_ms <> 0
+    raw_steps.leg,
+    raw_steps.symbol,
+    raw_steps.raw_step_ms,
+    timeframes.timeframe
+from {{ ref('int_raw_steps') }} as raw_steps
+cross join ({{ timeframe_rows() }}) as timeframes
+where
+    raw_steps.raw_step_ms is null
+    or {{ ms_of_timeframe('timeframes.timeframe') }} % raw_steps.raw_step_ms <> 0

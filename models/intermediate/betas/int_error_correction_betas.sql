@@ -5,25 +5,25 @@ with
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
 
 windows as (
-    select distinct beta_window
+    select distinct timeframe, beta_window
     from {{ ref('int_strategies') }}
     where estimator = 'error_correction'
 ),
 
 regressed as (
     select
-        symbol,
-        timeframe,
-        beta_window,
-        ts,
-        usable_r_fut,
-        usable_r_spot,
+        merged_bars.symbol,
+        merged_bars.timeframe,
+        windows.beta_window,
+        merged_bars.ts,
+        merged_bars.usable_r_fut,
+        merged_bars.usable_r_spot,
         case
-            when usable_r_fut is not null
-                then previous_close_perp / previous_close_spot - 1
+            when merged_bars.usable_r_fut is not null
+                then merged_bars.previous_close_perp / merged_bars.previous_close_spot - 1
         end as basis
     from merged_bars
-    cross join windows
+    inner join windows on merged_bars.timeframe = windows.timeframe
     where {{ takes_a_ratio() }}
 ),
 

@@ -9,7 +9,7 @@ with
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
 
 windows as (
-    select distinct beta_window, halflife
+    select distinct timeframe, beta_window, halflife
     from {{ ref('int_strategies') }}
     where estimator = 'ewma'
 ),
@@ -33,7 +33,7 @@ numbered as (
             order by merged_bars.ts
         ) - 1 as row_index
     from merged_bars
-    cross join windows
+    inner join windows on merged_bars.timeframe = windows.timeframe
     where {{ takes_a_ratio('merged_bars') }}
 ),
 

@@ -6,6 +6,7 @@ merged_bars as (select * from {{ ref('int_merged_bars') }}),
 
 windows as (
     select distinct
+        timeframe,
         estimator,
         beta_window,
         case when estimator = 'expanding' then {{ every_row() }} else beta_window end
@@ -15,21 +16,25 @@ windows as (
 )
 
 select
-    symbol,
-    timeframe,
-    estimator,
-    beta_window,
+    merged_bars.symbol,
+    merged_bars.timeframe,
+    windows.estimator,
+    windows.beta_window,
     0 as halflife,
-    ts,
+    merged_bars.ts,
     case
         when {{ is_frame_usable('usable_r_fut', 'rows_before', 'beta_window') }}
             then {{ slope('usable_r_spot', 'usable_r_fut', over='rows_before') }}
     end as beta
 from merged_bars
-cross join windows
+inner join windows on merged_bars.timeframe = windows.timeframe
 where {{ takes_a_ratio() }}
 window rows_before as (
-    partition by symbol, timeframe, estimator, beta_window
-    order by ts
+    partition by
+        merged_bars.symbol,
+        merged_bars.timeframe,
+        windows.estimator,
+        windows.beta_window
+    order by merged_bars.ts
     {{ rows_before('frame_rows') }}
 )

@@ -149,15 +149,28 @@ missing_bars as (
 ),
 
 last_bars as (
+    {%- for timeframe in fromjson(built_timeframes()) %}
+    {%- set ms = fromjson(timeframes_ms())[timeframe] %}
+    {{ 'union all' if not loop.first }}
     select
         leg,
         symbol,
         last_ts,
         {{ add_ms('last_ts', 'raw_step_ms') }} as end_ts,
-        raw_step_ms,
-        {{ bar_open('last_ts', timeframe_ms()) }} as bar_ts
+        {{ bar_open('last_ts', ms) }} as bar_ts,
+        {{ add_ms(bar_open('last_ts', ms), ms) }} as bar_end_ts
     from raw_steps
     where raw_step_ms is not null
+    {%- endfor %}
+),
+
+-- of several timeframes, the longest bar that the data end within
+unfinished_bars as (
+    select
+        *,
+        row_number() over (partition by leg, symbol order by bar_ts) as place
+    from last_bars
+    where end_ts > {{ build_ts() }} or end_ts < bar_end_ts
 ),
 
 incomplete_bars as (
@@ -176,10 +189,8 @@ incomplete_bars as (
             else 'the data end at ' || {{ minute_of('end_ts') }} || ', within the bar of '
                 || {{ minute_of('bar_ts') }} || ': it is left out'
         end as detail
-    from last_bars
-    where
-        end_ts > {{ build_ts() }}
-        or end_ts < {{ add_ms('bar_ts', timeframe_ms()) }}
+    from unfinished_bars
+    where place = 1
 ),
 
 incidents as (

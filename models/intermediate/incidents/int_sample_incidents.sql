@@ -1,5 +1,5 @@
--- One row per run of bars whose ratio was undefined, per symbol without an evaluated
--- bar, and per symbol without a perp.
+-- One row per run of bars whose ratio was undefined, per symbol and timeframe without an
+-- evaluated bar, and per symbol without a perp.
 with
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
 hedge_ratios as (select * from {{ ref('int_hedge_ratios') }}),
@@ -27,7 +27,7 @@ held_bars as (
 held_runs as (
     select
         symbol,
-        strategy as source,
+        {{ ratio_source('strategy', 'timeframe') }} as source,
         'beta_undefined' as kind,
         min(ts) as ts,
         max(end_ts) as ts_end,
@@ -71,16 +71,17 @@ proxies as (
         symbol,
         'perp' as source,
         'perp_is_proxy' as kind,
-        merged_spans.start_ts as ts,
-        merged_spans.end_ts as ts_end,
-        merged_bars as affected,
+        min(merged_spans.start_ts) as ts,
+        max(merged_spans.end_ts) as ts_end,
+        max(merged_bars) as affected,
         'warn' as severity,
-        {{ counted('merged_bars', 'bar') }}
+        {{ counted('max(merged_bars)', 'bar') }}
         || ' without a perp: spot stands in for it, so that risk cannot be measured'
             as detail
     from evaluations
     inner join merged_spans using (symbol, timeframe)
     where {{ 'true' if perp_is_proxy() else 'false' }}
+    group by symbol
 ),
 
 incidents as (
