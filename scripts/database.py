@@ -38,7 +38,8 @@ def open_build(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def samples_in(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
-    """Return the symbols and timeframes that have figures."""
+    """Return the symbols and timeframes that have figures, short bars first."""
     return connection.execute(
-        "select distinct symbol, timeframe from hedge_metrics order by all"
+        "select symbol, timeframe from int_samples where evaluated_bars > 0"
+        " order by symbol, periods_per_year desc"
     ).fetchall()

@@ -50,8 +50,9 @@ def export(
 ) -> list[Path]:
     """Write a run folder for each symbol and timeframe of a built database; return them.
 
-    out holds the folders of one symbol; with several, each gets a folder of its own in it.
-    Without out they go to runs/<SYMBOL>/hedge_mvp. arguments are kept in metadata.json.
+    out holds the folders of one symbol; with several, each gets a folder of its own in it,
+    and so has each of several timeframes. Without out they go to runs/<SYMBOL>/hedge_mvp.
+    arguments are kept in metadata.json.
 
     Raises InputError where the database is missing, did not pass, or has no such symbol.
     """
@@ -65,6 +66,9 @@ def export(
                 f" {' '.join(sorted({symbol for symbol, _ in known})) or 'none'}."
             )
         has_one_symbol = len({symbol for symbol, _ in samples}) == 1
+        has_one_timeframe = connection.execute(
+            "select count(distinct timeframe) = 1 from int_strategies"
+        ).fetchone()[0]
         try:
             for symbol, timeframe in samples:
                 folder_name = safe_name(symbol)
@@ -72,6 +76,8 @@ def export(
                     parent = ROOT / "runs" / folder_name / "hedge_mvp"
                 else:
                     parent = out if has_one_symbol else out / folder_name
+                if not has_one_timeframe:
+                    parent /= timeframe
                 parent.mkdir(parents=True, exist_ok=True)
                 temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=parent))
                 written.append((temporary, parent))

@@ -61,6 +61,8 @@ def draw(
         "beta_vs_funding": beta_vs_funding,
         "variance_components": variance_components,
     }
+    if len([sample for sample in samples_in(connection) if sample[0] == symbol]) > 1:
+        figures["effectiveness_by_timeframe"] = effectiveness_by_timeframe
     paths = []
     for name, plot in figures.items():
         figure = plot(connection, symbol, timeframe)
@@ -264,6 +266,64 @@ def variance_components(
     top.set_title(titled(question, connection, symbol, timeframe))
     bottom.set_title("What is left, enlarged", fontsize=12)
     bottom.set_xlabel("Share of the unhedged variance")
+    return figure
+
+
+def effectiveness_by_timeframe(
+    connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str
+) -> Figure:
+    """Draw the variance removed at each bar size of a symbol, and the moves that explain it.
+
+    The same in the folder of every timeframe.
+    """
+    removed = query(
+        connection,
+        "select strategy, timeframe, 1 - estimate as remaining,"
+        " coalesce(ci_high - estimate, 0) as less, coalesce(estimate - ci_low, 0) as more"
+        " from hedge_intervals join int_strategies using (timeframe, strategy)"
+        " join int_samples using (symbol, timeframe)"
+        " where symbol = ? and metric = 'variance_reduction' and estimate is not null"
+        " and (is_selected or strategy = 'naive') order by periods_per_year desc",
+        symbol,
+    )
+    moves = query(
+        connection,
+        "select timeframe, spot_bps, difference_bps from leg_comovement"
+        " join int_samples using (symbol, timeframe) where symbol = ?"
+        " order by periods_per_year desc",
+        symbol,
+    )
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=SIZE, sharex=True, height_ratios=[3, 2])
+    question = "At which bar size does the hedge work?"
+    top.set_title(titled(question, connection, symbol, "by timeframe"))
+    if removed.empty or moves.empty:
+        top.text(0.5, 0.5, "Not measured", ha="center", fontsize=20, transform=top.transAxes)
+        return figure
+    places = {name: place for place, name in enumerate(moves["timeframe"])}
+    colours = styles(connection)
+    for offset, (strategy, rows) in zip((-0.06, 0.06), removed.groupby("strategy"), strict=False):
+        top.errorbar(
+            [places[name] + offset for name in rows["timeframe"]], rows["remaining"],
+            yerr=[rows["less"], rows["more"]], label=f"{strategy} (95 % interval)",
+            color=colours[strategy]["color"], marker="o", capsize=3, linewidth=NARROWEST_LINE,
+        )
+    top.set_yscale("log")
+    top.invert_yaxis()
+    top.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    top.yaxis.set_major_formatter(REMOVED)
+    top.yaxis.set_minor_formatter(NullFormatter())
+    top.set_ylabel("Variance removed")
+    top.legend(loc="lower right")
+    bottom.plot(list(places.values()), moves["spot_bps"], marker="o", color=TOTAL, label="spot")
+    bottom.plot(
+        list(places.values()), moves["difference_bps"], marker="o", color=ADDED,
+        label="spot less perp",
+    )
+    bottom.set_yscale("log")
+    bottom.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    bottom.set_ylabel("Typical move\nof a bar, bp")
+    bottom.set_xticks(list(places.values()), list(places))
+    bottom.legend(loc="center right")
     return figure
 
 
