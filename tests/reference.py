@@ -111,10 +111,18 @@ def hedge(
     timeframe_ms: int,
     fees_bps: float,
     strategies: dict[str, Strategy],
+    start_ms: int = 0,
+    end_ms: int | None = None,
 ) -> dict[str, dict[str, np.ndarray | float]]:
-    """Return each strategy's evaluated bars and figures; {} where one never gets a ratio."""
+    """Return each strategy's evaluated bars and figures; {} where one never gets a ratio.
+
+    No bar is decided before start_ms, and none is known that ends after end_ms.
+    """
     spot_bars, perp_bars = resample(*spot, timeframe_ms), resample(*perp, timeframe_ms)
-    times = sorted(spot_bars.keys() & perp_bars.keys())
+    times = [
+        ts for ts in sorted(spot_bars.keys() & perp_bars.keys())
+        if end_ms is None or ts + timeframe_ms <= end_ms
+    ]
     closes = np.array([[spot_bars[ts], perp_bars[ts]] for ts in times])
     r_spot, r_fut = (closes[1:] / closes[:-1] - 1).T
     funding = np.diff([accrued(prints, ts + timeframe_ms) for ts in times])
@@ -129,6 +137,8 @@ def hedge(
     if any(np.isnan(ratio).all() for ratio in ratios.values()):
         return {}
     start = max(int(np.argmin(np.isnan(ratio))) for ratio in ratios.values())
+    while times[start] + timeframe_ms < start_ms:
+        start += 1
     window = slice(start, None)
     return {
         name: score(

@@ -42,6 +42,11 @@ FAULTS = {
         # a trade of a strategy that only enters
         "update returns_decomposed set hedge_ratio = 1, trade = trade + 1e-5"
         " where strategy = 'naive_hold' and ts = '2025-05-01'",
+    "timeframes_share_one_span":
+        # a second timeframe that ends an hour later
+        "insert into int_merged_bars from (select * replace ('2h' as timeframe,"
+        " end_ts + interval 1 hour as end_ts) from int_merged_bars);"
+        "insert into int_samples from (select * replace ('2h' as timeframe) from int_samples)",
     "warmup_has_no_ratio_and_the_rest_has_one":
         "update beta_series set hedge_ratio = 0 where status = 'warmup'",
     "every_strategy_is_scored_on_the_same_bars":
@@ -68,7 +73,7 @@ FAULTS |= {
         "prices_merged", "beta_series", "returns_decomposed", "hedge_metrics",
         "hedge_intervals", "hedge_verdict", "hedge_metrics_by_regime", "hedge_tails",
         "carry_attribution", "variance_components", "paper_rebalance_log", "data_incidents",
-        "coverage",
+        "coverage", "leg_comovement",
     )
 } | {
     "prices_merged_is_finite": "update prices_merged set r_fut = 'nan' where ts = '2025-05-01'",
@@ -81,6 +86,7 @@ FAULTS |= {
     "carry_attribution_is_finite": "update carry_attribution set basis = 'nan'",
     "variance_components_is_finite": "update variance_components set variance = 'nan'",
     "paper_rebalance_log_is_finite": "update paper_rebalance_log set price_perp = 'nan'",
+    "leg_comovement_is_finite": "update leg_comovement set correlation = 'nan'",
     "coverage_is_finite": "update coverage set share = 'nan'",
     "hedge_intervals_is_finite": "update hedge_intervals set ci_low = '-inf'",
     "hedge_verdict_is_finite": "update hedge_verdict set break_even_funding_rate = 'nan'",

@@ -46,7 +46,8 @@
         {%- if not digits.isdecimal() or rows_of_var(name, timeframe) | int < minimum -%}
             {{- exceptions.raise_compiler_error(
                 name ~ ' is ' ~ value ~ ': give a whole number from ' ~ minimum
-                ~ ' up, or a duration of as many bars, such as 30d or 12h.'
+                ~ ' up, or a duration of as many bars of ' ~ timeframe
+                ~ ', such as 30d or 12h.'
             ) -}}
         {%- endif -%}
     {%- endfor -%}

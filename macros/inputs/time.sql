@@ -20,13 +20,13 @@
 -#}
 {% macro built_timeframes() -%}
     {%- set given = var('timeframe') -%}
-    {%- set names = given.replace(',', ' ').split() if given is string else given -%}
+    {%- set names = given.replace(',', ' ').split() if given is string else given or [] -%}
     {%- set known = fromjson(timeframes_ms()) -%}
     {%- set built = [] -%}
-    {%- for name in names if names is iterable -%}
+    {%- for name in (names if names is iterable else []) -%}
         {%- if name not in known -%}
             {{- exceptions.raise_compiler_error(
-                'timeframe ' ~ name ~ ' is not known: use '
+                'timeframe ' ~ name ~ ' is not known: use one of '
                 ~ known | join(' ') ~ '.'
             ) -}}
         {%- elif name not in built -%}

@@ -5,16 +5,16 @@ prints as (select * from {{ ref('int_funding_prints') }}),
 intervals as (select * from {{ ref('int_print_intervals') }}),
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
 
+-- of several timeframes, in bars of the shortest
 merged_spans as (
     select
         symbol,
-        timeframe,
-        {{ ms_of_timeframe('timeframe') }} as timeframe_ms,
+        min({{ ms_of_timeframe('timeframe') }}) as timeframe_ms,
         min(end_ts) as start_ts,
         max(end_ts) as end_ts
     from merged_bars
     where not is_next_bar
-    group by symbol, timeframe
+    group by symbol
 ),
 
 -- from the end of each print's accrual to the next print, and before the first one
