@@ -18,7 +18,8 @@
         {%- do used.update({name: var(name)}) -%}
     {%- endfor -%}
     {%- for name in var('windows_of_several_timeframes') -%}
-        {%- do used.update({name: window_var(name)}) -%}
+        {%- set value = window_var(name) -%}
+        {%- do used.update({name: value | int if value.isdecimal() else value}) -%}
     {%- endfor -%}
     {{- tojson(used) -}}
 {%- endmacro %}

@@ -44,10 +44,11 @@ def positions(
         connection.execute("attach ':memory:' as hedge")
         connection.execute("use hedge")
         connection.execute(
-            "create table int_strategies (strategy varchar, has_rebalance_rule boolean,"
+            "create table int_strategies (timeframe varchar, strategy varchar,"
+            " has_rebalance_rule boolean,"
             " rebalance_band double, rebalance_every integer, min_trade double)"
         )
-        connection.executemany("insert into int_strategies values (?, ?, ?, ?, ?)", [
+        connection.executemany("insert into int_strategies values ('1h', ?, ?, ?, ?, ?)", [
             (name, name != "always", *rule) for name, rule in RULES.items()
         ])
         frame = {
@@ -67,7 +68,8 @@ def positions(
         )
         connection.execute(
             "create table int_hedge_ratios as select symbol, timeframe, strategy, ts,"
-            " false as is_next_bar, target as hedge_ratio from series_bars, int_strategies"
+            " false as is_next_bar, target as hedge_ratio from series_bars"
+            " join int_strategies using (timeframe)"
         )
         rows = connection.execute(
             "select strategy, hedge_ratio_before, hedge_ratio, trade, hold_reason"

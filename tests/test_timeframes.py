@@ -191,7 +191,7 @@ def test_a_timeframe_that_is_too_short_is_an_incident(too_short: tuple) -> None:
     # the others wait for no one: 24 returns of 4h after the first bar, to the next noon
     spans = project.query("select timeframe, start_ts from int_samples").set_index("timeframe")
     assert {name: str(ts) for name, ts in spans["start_ts"].items()} == {
-        "1h": "2025-03-05 12:00:00", "4h": "2025-03-05 12:00:00", "12h": "nan"
+        "1h": "2025-03-05 12:00:00", "4h": "2025-03-05 12:00:00", "12h": "NaT"
     }
 
 
@@ -203,7 +203,7 @@ def test_each_timeframe_has_a_folder_with_the_plot_of_all(too_short: tuple) -> N
         assert (folder / "effectiveness_by_timeframe.png").stat().st_size > 10_000
         assert (folder.parent / "latest").resolve() == folder
         dbt_vars = json.loads((folder / "metadata.json").read_text())["dbt_vars"]
-        assert (dbt_vars["beta_window"], dbt_vars["vol_window"]) == ("24", "6")
+        assert (dbt_vars["beta_window"], dbt_vars["vol_window"]) == (24, 6)
 
 
 def rendered(**given: object) -> object:
