@@ -191,3 +191,33 @@ def test_legs_of_different_spans_are_told(three_symbols: tuple) -> None:
         " and symbol = 'BNBUSDT'"
     )
     assert spans.to_dict("records") == [{"source": "spot", "affected": 70}]
+
+
+# naive's price-only variance reduction over all bars, computed independently of DuckDB
+EFFECTIVENESS = {"5m": 0.9960, "15m": 0.9982, "1h": 0.9995, "4h": 0.9998}
+
+
+def test_longer_bars_hedge_better(new_project: Callable[[], Project]) -> None:
+    project = new_project()
+    project.build(
+        spot=str(raw("spot", "BTCUSDT_5m")), perp=str(raw("perp", "BTCUSDT_5m")),
+        funding=str(raw("funding", "BTCUSDT")), timeframe=list(EFFECTIVENESS),
+    )
+    reductions = project.query(
+        "select timeframe, variance_reduction_price from hedge_metrics where strategy = 'naive'"
+    ).set_index("timeframe")["variance_reduction_price"]
+    closes = {
+        leg: pd.read_parquet(raw(leg, "BTCUSDT_5m"), columns=["timestamp", "close"])
+        .set_index("timestamp")["close"] for leg in ("spot", "perp")
+    }
+    # after the first bar of 4h, which has no return, and the 180 of a window
+    start = pd.Timestamp("2024-10-31 04:00", tz="UTC")
+    for timeframe, known in EFFECTIVENESS.items():
+        size = timeframe.replace("m", "min")
+        legs = pd.DataFrame({leg: close.resample(size).last() for leg, close in closes.items()})
+        returns = legs.pct_change().dropna()
+        removed = 1 - (returns["spot"] - returns["perp"]).var() / returns["spot"].var()
+        assert removed == pytest.approx(known, abs=5e-5)
+        evaluated = returns[returns.index >= start]
+        removed = 1 - (evaluated["spot"] - evaluated["perp"]).var() / evaluated["spot"].var()
+        assert reductions[timeframe] == pytest.approx(removed, rel=1e-9), timeframe
