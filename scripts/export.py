@@ -110,6 +110,10 @@ def write_folder(
         of_sample(connection, relation, symbol, timeframe), "seq",
     )
     write_json(folder / "metrics.json", metrics(connection, symbol, timeframe))
+    (verdict,) = rows(
+        connection, "from hedge_verdict where symbol = ? and timeframe = ?", [symbol, timeframe]
+    )
+    write_json(folder / "verdict.json", verdict)
     write_json(folder / "metadata.json", run_metadata(connection, symbol, timeframe, arguments))
     plots.draw(connection, symbol, timeframe, folder)
 

@@ -22,6 +22,7 @@ COLUMNS = {
 def summary(folder: Path) -> str:
     """Return the summary of a run folder, several lines."""
     metrics = json.loads((folder / "metrics.json").read_text())
+    verdict = json.loads((folder / "verdict.json").read_text())["verdict"]
     with (folder / "paper_rebalance_log.jsonl").open() as log:
         next_order = json.loads(log.readlines()[-1])
     sample, selected = metrics["sample"], metrics["selected_strategy"]
@@ -39,7 +40,11 @@ def summary(folder: Path) -> str:
     if metrics["perp_is_proxy"]:
         lines.append("No perp was given: spot stands in for it, so risk is not measured.")
     counts = ", ".join(f"{kind} {count}" for kind, count in metrics["incidents"].items())
-    lines += [f"Data incidents: {counts or 'none'}", order_sentence(next_order)]
+    lines += [
+        f"Data incidents: {counts or 'none'}",
+        f"Verdict: {verdict}",
+        order_sentence(next_order),
+    ]
     return "\n".join(lines)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scripts.summary import summary
 from tests.conftest import Project, read_metrics
 
 COLUMNS = {
@@ -55,7 +56,7 @@ def strict_json(text: str) -> dict:
 
 def test_the_folder_holds_what_it_should_and_nothing_else(folder: Path) -> None:
     expected = {f"{name}.csv" for name in COLUMNS} | {f"{name}.png" for name in PLOTS}
-    expected |= {"metrics.json", "metadata.json", "paper_rebalance_log.jsonl"}
+    expected |= {"metrics.json", "verdict.json", "metadata.json", "paper_rebalance_log.jsonl"}
     assert {path.name for path in folder.iterdir()} == expected
     assert (folder.parent / "latest").resolve() == folder
     assert {path.name for path in folder.parent.iterdir()} == {folder.name, "latest"}
@@ -239,3 +240,14 @@ def test_metadata_reproduces_the_run(folder: Path, sample_project: tuple[Project
         assert file["sha256"] == hashlib.sha256(content).hexdigest()
         assert file["rows"] > 1_000
         assert file["first_ts"] == "2025-01-01T00:00:00Z"
+
+
+def test_the_verdict_is_its_marts_row_and_ends_the_summary(
+    folder: Path, sample_project: tuple[Project, Path]
+) -> None:
+    verdict = strict_json((folder / "verdict.json").read_text())
+    (row,) = sample_project[0].query("from hedge_verdict").to_dict("records")
+    assert verdict.keys() == row.keys()
+    assert (verdict["verdict"], verdict["ci_low"]) == (row["verdict"], row["ci_low"])
+    assert "β = 1 held from entry is enough" in verdict["verdict"]
+    assert f"Verdict: {verdict['verdict']}\n" in summary(folder)
