@@ -11,7 +11,6 @@ Exit 0: done. Exit 1: a test failed. Exit 2: bad input or usage.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import duckdb
 
 from scripts import inputs
 from scripts.command_line import OneLineParser, one_line
+from scripts.pages import filled, markdown_table, read_page
 from scripts.project import DATABASE, ROOT, InputError, default_vars
 from scripts.run import BuildError, build, build_workspace
 
@@ -28,7 +28,6 @@ PARSED = ROOT / "target" / "last_published" / "partial_parse.msgpack"
 HOUR_MS = 3_600_000
 # the full hedge's figures were published with six decimals
 SAME_FIGURE = 5e-7
-TABLE = re.compile(r"(?<=<!-- published_walk -->\n).*?(?=<!-- end -->)", flags=re.DOTALL)
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
@@ -126,22 +125,7 @@ def walk_markdown(walk: list[dict[str, Any]]) -> str:
     rows = [
         (str(row["step"]), row["rule"], *cells(row), row["project_rule"]) for row in walk
     ]
-    lines = [heads, ("---",) * len(heads), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def read_page(page: Path) -> str:
-    """Return the text of a page with a place for the walk.
-
-    Raises InputError where it has none.
-    """
-    try:
-        text = page.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"--page: {page} cannot be read ({error.strerror}).") from error
-    if not TABLE.search(text):
-        raise InputError(f"--page: {page} has no <!-- published_walk --> before <!-- end -->.")
-    return text
+    return markdown_table(heads, rows)
 
 
 def published(argv: list[str]) -> None:
@@ -152,13 +136,13 @@ def published(argv: list[str]) -> None:
     arguments = parse_arguments(argv)
     dbt_vars = vars_from(arguments)
     page = Path(arguments.page) if arguments.page else None
-    text = read_page(page) if page else ""
+    text = read_page(page, ["published_walk"]) if page else ""
     with build_workspace() as workspace:
         build(dbt_vars, workspace, PARSED).replace(PUBLISHED)
     outcome, walk = read_tables(PUBLISHED)
     print(outcome_text(outcome), walk_text(walk), sep="\n\n")
     if page:
-        page.write_text(TABLE.sub(lambda _: walk_markdown(walk), text), encoding="utf-8")
+        page.write_text(filled(text, {"published_walk": walk_markdown(walk)}), encoding="utf-8")
 
 
 def main() -> int:
