@@ -60,6 +60,7 @@ def draw(
         "rolling_variance_reduction": rolling_variance_reduction,
         "beta_vs_funding": beta_vs_funding,
         "variance_components": variance_components,
+        "cost_risk_frontier": cost_risk_frontier,
     }
     if len([sample for sample in samples_in(connection) if sample[0] == symbol]) > 1:
         figures["effectiveness_by_timeframe"] = effectiveness_by_timeframe
@@ -297,7 +298,8 @@ def effectiveness_by_timeframe(
     question = "At which bar size does the hedge work?"
     top.set_title(titled(question, connection, symbol, "by timeframe"))
     if removed.empty or moves.empty:
-        top.text(0.5, 0.5, "Not measured", ha="center", fontsize=20, transform=top.transAxes)
+        top.text(0.5, 0.5, "No hedge with a cost and a perp", ha="center", fontsize=20,
+                 transform=top.transAxes)
         return figure
     places = {name: place for place, name in enumerate(moves["timeframe"])}
     colours = styles(connection)
@@ -324,6 +326,71 @@ def effectiveness_by_timeframe(
     bottom.set_ylabel("Typical move\nof a bar, bp")
     bottom.set_xticks(list(places.values()), list(places))
     bottom.legend(loc="center right")
+    return figure
+
+
+def cost_risk_frontier(
+    connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str
+) -> Figure:
+    """Draw the risk that each hedge leaves against what it costs: those of the sweep, if any.
+
+    A line joins the bands of a window, the widest band at its cheap end.
+    """
+    points = query(
+        connection,
+        "select points.*, is_selected, is_benchmark from plot_cost_risk as points"
+        " left join int_strategies using (timeframe, strategy)"
+        " where symbol = ? and timeframe = ? and cost_bps_per_year > 0"
+        " and is_sweep = (select bool_or(is_sweep) from plot_cost_risk)"
+        " order by beta_window, rebalance_band",
+        symbol, timeframe,
+    )
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(10.0, 7.0))
+    bottom.set_xlabel("Cost, bp of the spot notional a year")
+    figure.supylabel("Risk left, bp per √day", fontsize=12)
+    bottom.set_title("Those that volatility does not scale, enlarged", fontsize=12)
+    answer = "What does less risk cost?"
+    if points.empty:
+        top.set_title(titled(answer, connection, symbol, timeframe))
+        top.text(0.5, 0.5, "No hedge with a cost and a perp", ha="center", fontsize=20,
+                 transform=top.transAxes)
+        return figure
+    place = ["cost_bps_per_year", "risk_bps_per_root_day"]
+    of_panel = points["is_selected"].notna()
+    scaled = points[points["uses_volatility"] & ~of_panel]
+    if not scaled.empty:
+        top.scatter(*scaled[place].T.to_numpy(), s=6, color=TAKEN, label="scaled by volatility")
+    windows = points[~points["uses_volatility"] & ~of_panel].groupby(["estimator", "beta_window"])
+    shades = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(windows)))
+    for shade, ((estimator, rows), line) in zip(shades, windows, strict=True):
+        for axes in (top, bottom):
+            axes.plot(*line[place].T.to_numpy(), color=shade, marker=".",
+                      linewidth=NARROWEST_LINE, label=f"{estimator}, {rows} rows")
+    panel = points[of_panel].set_index("strategy")
+    sizes = np.linspace(160, 40, len(panel))
+    for size, (strategy, style) in zip(
+        sizes, (item for item in styles(connection).items() if item[0] in panel.index), strict=True
+    ):
+        row = panel.loc[strategy]
+        for axes in (top, bottom)[:1 if row["uses_volatility"] else 2]:
+            axes.scatter(
+                *row[place], label=strategy, zorder=3, color=style["color"], edgecolors="white",
+                marker="*" if row["is_selected"] else "o",
+                s=250 if row["is_selected"] else size,
+            )
+        if row["is_selected"]:
+            answer += (
+                f" {strategy} leaves {row[place[1]]:.1f} bp per √day for {row[place[0]]:.1f} bp"
+                " a year"
+            )
+    top.set_title(titled(answer, connection, symbol, timeframe))
+    top.set_xscale("log")
+    top.set_yscale("log")
+    for axis in (top.xaxis, top.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_minor_formatter(NullFormatter())
+    figure.legend(*top.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 
 

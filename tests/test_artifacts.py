@@ -26,7 +26,7 @@ COLUMNS = {
 }
 PLOTS = (
     "cumlogret", "rolling_vol", "rolling_variance_reduction", "beta_vs_funding",
-    "variance_components",
+    "variance_components", "cost_risk_frontier",
 )
 LOG_KEYS = (
     "symbol timeframe seq decision_ts strategy price_spot price_perp hedge_ratio_before"

@@ -121,3 +121,18 @@ def test_the_plot_looks_back_thirty_days(
     expected = 1 - bars["r_net"].rolling(720).var() / bars["r_spot"].rolling(720).var()
     assert found.isna().sum() == 719
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_cost_and_risk_of_a_day(sample_project: tuple[Project, Path]) -> None:
+    project, _ = sample_project
+    rows = project.query("select strategy, r_fees, r_net from returns_decomposed")
+    points = project.query("from plot_cost_risk").set_index("strategy")
+    assert set(points.index) == set(rows["strategy"]) - {"unhedged"}
+    assert not points["is_sweep"].any()
+    for strategy, point in points.iterrows():
+        bars = rows[rows["strategy"] == strategy]
+        years = len(bars) / 8760
+        assert point["cost_bps_per_year"] == pytest.approx(-1e4 * bars["r_fees"].sum() / years)
+        assert point["risk_bps_per_root_day"] == pytest.approx(
+            1e4 * bars["r_net"].std() * np.sqrt(24)
+        )
