@@ -1,17 +1,19 @@
 # make hedge-mvp: set up, and run on what lies in data/raw (or a sample), or on the files that
 # SPOT, PERP and FUNDING name. make fetch: set up, and download to data/raw. make published: set
-# up, and reproduce the published result. make test: set up, and run every test.
+# up, and reproduce the published result. make results: set up, and compute the figures of README
+# and docs again. make test: set up, and run every test.
 
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: help setup sample fetch hedge-mvp published test clean
+.PHONY: help setup sample fetch hedge-mvp published results test clean
 
 help:
 	@echo "make hedge-mvp [SPOT= PERP= FUNDING= SYMBOL= TIMEFRAME= FEES_BPS= OUT=]   build, and print the run folder"
 	@echo "make fetch SYMBOL= START= END= [INTERVAL= OUT=]                   download from Binance's dumps"
 	@echo "make published SPOT= PERP= FUNDING= [PAGE=]                       reproduce the published result"
+	@echo "make results SPOT= PERP= FUNDING=                                 the figures of README and docs again"
 	@echo "make test                                                         run every test"
 	@echo "make sample                                                       write sample data to data/raw"
 	@echo "make clean                                                        remove the environment and what dbt wrote"
@@ -55,6 +57,13 @@ published: setup
 	if [ -n "$$FUNDING" ]; then set -- "$$@" --funding "$$FUNDING"; fi; \
 	if [ -n "$$PAGE" ]; then set -- "$$@" --page "$$PAGE"; fi; \
 	$(BIN)/python -m scripts.published "$$@"
+
+results: setup
+	@set --; \
+	if [ -n "$$SPOT" ]; then set -- "$$@" --spot "$$SPOT"; fi; \
+	if [ -n "$$PERP" ]; then set -- "$$@" --perp "$$PERP"; fi; \
+	if [ -n "$$FUNDING" ]; then set -- "$$@" --funding "$$FUNDING"; fi; \
+	$(BIN)/python -m scripts.results "$$@"
 
 # quoted by the shell, not by make: paths may hold spaces and quotes
 export SPOT PERP FUNDING SYMBOL TIMEFRAME FEES_BPS OUT START END INTERVAL BASE_URL PAGE
