@@ -299,7 +299,8 @@ def check_common_span(
             try:
                 check_span(files, spans, symbol, timeframe_ms, longest_windows.get(timeframe, 0))
             except InputError as refusal:
-                refusals[f"{symbol} at {timeframe}"] = str(refusal)
+                what = symbol if len(timeframes) == 1 else f"{symbol} at {timeframe}"
+                refusals[what] = str(refusal)
     if len(refusals) == len(shared) * len(timeframes):
         raise InputError(next(iter(refusals.values())))
     for what, reason in sorted((left_out | refusals).items()):
