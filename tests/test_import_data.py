@@ -950,7 +950,8 @@ def test_a_year_of_minutes_takes_seconds_and_less_than_a_gigabyte(
     # not ru_maxrss, which begins with what the process that runs the tests holds
     measured = (
         "import re, time; from scripts.import_data import main; start = time.time();"
-        " assert main() == 0; peak = re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read());"
+        " assert main() == 0;"
+        " peak = re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read());"
         " print(time.time() - start, int(peak[1]) / 1024)"
     )
     done = subprocess.run(
