@@ -2,7 +2,7 @@
 -- difference in U to the benchmark strays from its figure. The replicates draw the same
 -- blocks as int_bootstrap_replicates, and there are none of a sample that holds too few.
 -- Key: symbol, timeframe, strategy, replicate.
-{{ config(enabled=var('sweep', '') != '') }}
+{{ config(enabled=var('sweep') != '') }}
 
 with
 strategies as (select * from {{ ref('int_sweep_strategies') }}),

@@ -1,7 +1,7 @@
 -- One row per symbol and timeframe: the sample of the sweep, from the first bar at which
 -- each of its own strategies has a ratio. NULL where one never gets any. Key: symbol,
 -- timeframe.
-{{ config(enabled=var('sweep', '') != '') }}
+{{ config(enabled=var('sweep') != '') }}
 
 with
 merged_bars as (select * from {{ ref('int_merged_bars') }}),

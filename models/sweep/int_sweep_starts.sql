@@ -1,6 +1,6 @@
 -- One row per symbol, timeframe and strategy of the sweep: what its walk begins with.
 -- Key: symbol, timeframe, strategy.
-{{ config(enabled=var('sweep', '') != '') }}
+{{ config(enabled=var('sweep') != '') }}
 
 with
 strategies as (select * from {{ ref('int_sweep_strategies') }}),

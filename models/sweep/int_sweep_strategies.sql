@@ -1,7 +1,7 @@
 -- One row per timeframe and strategy of the sweep: those of the file, and from the panel
 -- naive, the benchmark and the selected strategy, where the file has no row of that name.
 -- Strategies of one series have the same target at each bar. Key: timeframe, strategy.
-{{ config(enabled=var('sweep', '') != '') }}
+{{ config(enabled=var('sweep') != '') }}
 
 with
 panel as (select * from {{ ref('hedge_strategies') }}),

@@ -2,7 +2,7 @@
 -- next bar included: for each bar, in a list, the target, the price ratio that its order
 -- is decided at, and what the bar before brought (0 for the first). Two more that bring
 -- nothing end the lists (sweep_fold says why). Key: symbol, timeframe, series, stretch.
-{{ config(enabled=var('sweep', '') != '') }}
+{{ config(enabled=var('sweep') != '') }}
 
 with
 samples as (select * from {{ ref('int_sweep_samples') }}),

@@ -1,6 +1,6 @@
 -- One row per symbol, timeframe, series and bar, the next bar included: the ratio that the
 -- strategies of the series aim at. Key: symbol, timeframe, series, ts.
-{{ config(enabled=var('sweep', '') != '') }}
+{{ config(enabled=var('sweep') != '') }}
 
 with
 strategies as (select * from {{ ref('int_sweep_strategies') }}),

@@ -2,7 +2,7 @@
 -- in hedge_metrics, over the sweep's own sample, and how much of its difference in U to
 -- the benchmark may be chance. The interval is for the strategy alone: hedge_verdict
 -- allows for picking the best. Key: symbol, timeframe, strategy.
-{{ config(enabled=var('sweep', '') != '') }}
+{{ config(enabled=var('sweep') != '') }}
 
 with
 strategies as (select * from {{ ref('int_sweep_strategies') }}),
