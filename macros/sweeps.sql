@@ -12,7 +12,7 @@
 
 {#- Bars of a stretch: long ones cost registers, short ones steps of the recursion. -#}
 {% macro stretch_bars() -%}
-    32
+    24
 {%- endmacro %}
 
 
@@ -183,6 +183,11 @@
         symbol,
         timeframe,
         strategy,
+        series,
+        rebalance_band,
+        rebalance_every,
+        min_trade,
+        first_target,
         stretch,
         {%- for name in sweep_fold() %}
         walk.{{ name }} as {{ name }}{{ ',' if not loop.last }}
@@ -258,17 +263,16 @@
     How far each strategy's utility strays from its figure in each replicate: symbol,
     timeframe, strategy, replicate, deviation.
 
-    A replicate's mean, and mean square, are sums over blocks, and these differences of
-    running sums: U with the mean square in place of the variance needs one number a
-    block. That leaves out risk_aversion / 2 of the difference of squared means, which is
-    the deviation times less than risk_aversion * (mean + deviation per bar): a ten
-    thousandth at 1h.
+    A replicate's mean, and mean square around the sample's mean, are sums over blocks, and
+    these differences of running sums: U with that square in place of the variance needs
+    one number a block. It leaves out risk_aversion / 2 of the squared deviation of the
+    mean, which is of second order: a deviation of 50 % a year by a ten thousandth at 1h.
 
     Each stretch is walked through anew from what int_sweep_walks holds at its start, and
     what is to be listed is handed from field to field: as many fields as elements, since
     a list that grows would be copied at each of them.
 -#}
-{% macro sweep_deviations(walks, starts, stretches, samples) -%}
+{% macro sweep_deviations(walks, stretches, samples) -%}
     {%- set n = stretch_bars() | int -%}
     {%- set names = ['coins', 'coins_before', 'last_net'] -%}
     with
@@ -282,6 +286,21 @@
             block_bars,
             last_block_bars
         from places
+    ),
+
+    gains as (
+        select
+            walks.symbol,
+            walks.timeframe,
+            walks.strategy,
+            -- of (r - m) - a / 2 * (r - m) ^ 2 without its constant, what r is taken times
+            1 + {{ var('risk_aversion') }} * {{ last_by('walks.net', 'walks.stretch') }}
+            / max(sample_sizes.bars) as gain
+        from {{ walks }} as walks
+        inner join sample_sizes
+            on walks.symbol = sample_sizes.symbol
+            and walks.timeframe = sample_sizes.timeframe
+        group by walks.symbol, walks.timeframe, walks.strategy
     ),
 
     walked as (
@@ -300,7 +319,7 @@
                     's{{ number }}': w.s{{ number + 1 }},
                     {%- endfor %}
                     's{{ n }}':
-                        w.s{{ n }} + w.last_net
+                        w.s{{ n }} + gain * w.last_net
                         - {{ var('risk_aversion') }} / 2.0 * w.last_net * w.last_net
                 },
                 {
@@ -314,19 +333,16 @@
             ) as fields,
             len(stretches.closes) as closes
         from {{ walks }} as walks
-        inner join {{ starts }} as starts
-            on walks.symbol = starts.symbol
-            and walks.timeframe = starts.timeframe
-            and walks.strategy = starts.strategy
         inner join {{ stretches }} as stretches
-            on starts.symbol = stretches.symbol
-            and starts.timeframe = stretches.timeframe
-            and starts.series = stretches.series
+            on walks.symbol = stretches.symbol
+            and walks.timeframe = stretches.timeframe
+            and walks.series = stretches.series
             and walks.stretch = stretches.stretch
         -- walks of samples that hold too few blocks lead nowhere
-        inner join sample_sizes
-            on walks.symbol = sample_sizes.symbol
-            and walks.timeframe = sample_sizes.timeframe
+        inner join gains
+            on walks.symbol = gains.symbol
+            and walks.timeframe = gains.timeframe
+            and walks.strategy = gains.strategy
     ),
 
     listed as (

@@ -9,8 +9,7 @@ strategies as (select * from {{ ref('int_sweep_strategies') }}),
 
 deviations as (
     {{ sweep_deviations(
-        ref('int_sweep_walks'), ref('int_sweep_starts'), ref('int_sweep_stretches'),
-        ref('int_sweep_samples')
+        ref('int_sweep_walks'), ref('int_sweep_stretches'), ref('int_sweep_samples')
     ) }}
 ),
 

@@ -7,7 +7,6 @@
 with
 strategies as (select * from {{ ref('int_sweep_strategies') }}),
 samples as (select * from {{ ref('int_sweep_samples') }}),
-starts as (select * from {{ ref('int_sweep_starts') }}),
 walks as (select * from {{ ref('int_sweep_walks') }}),
 replicates as (select * from {{ ref('int_sweep_replicates') }}),
 
@@ -22,7 +21,6 @@ ends as (
         walks.*,
         samples.evaluated_bars as bars,
         samples.var_spot,
-        starts.first_target,
         {{ sample_variance('walks.net', 'walks.net_squares', 'samples.evaluated_bars') }}
             as var_net,
         {{ sample_variance(
@@ -39,10 +37,6 @@ ends as (
     inner join samples
         on walks.symbol = samples.symbol
         and walks.timeframe = samples.timeframe
-    inner join starts
-        on walks.symbol = starts.symbol
-        and walks.timeframe = starts.timeframe
-        and walks.strategy = starts.strategy
 ),
 
 scored as (
@@ -85,9 +79,6 @@ compared as (
         strategies.halflife,
         strategies.vol_window,
         strategies.vol_target,
-        strategies.rebalance_band,
-        strategies.rebalance_every,
-        strategies.min_trade,
         case when not strategies.is_benchmark then scored.utility - benchmarks.utility end
             as delta_utility,
         errors.std_error,
