@@ -9,7 +9,7 @@
     {%- set used = {} -%}
     {%- for name in [
         'spot', 'perp', 'funding', 'symbol', 'timeframe', 'fees_bps', 'slippage_bps',
-        'strategy', 'halflife', 'vol_target',
+        'strategy', 'halflife', 'vol_target', 'sweep',
         'risk_aversion', 'bootstrap_block_days', 'bootstrap_replicates', 'bootstrap_seed',
         'max_basis_bps', 'max_jump_bps', 'max_price_ratio', 'equal_closes_chance',
         'max_equal_closes_share',

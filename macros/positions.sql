@@ -46,7 +46,7 @@
                 lambda walked, bars: {
                     'coins': list_reduce(
                         bars,
-                        lambda coins, bar: {{ coins_after_order('coins', 'bar') }},
+                        lambda coins, bar: {{ coins_after_order_of('bar', 'coins') }},
                         walked.coins
                     ),
                     'starts': list_append(walked.starts, walked.coins)
@@ -66,7 +66,7 @@
             list_reduce(
                 stretches.bars,
                 lambda path, bar:
-                    list_append(path, {{ coins_after_order('path[-1]', 'bar') }}),
+                    list_append(path, {{ coins_after_order_of('bar', 'path[-1]') }}),
                 [starts.starts[stretches.stretch + 1]]
             ) as path
         from stretches
@@ -88,18 +88,27 @@
 
 
 {#- The coins after a bar's order: those of the target, or the same where it holds. -#}
-{% macro coins_after_order(coins, bar) -%}
+{% macro coins_after_order(
+    coins, target, price_ratio, is_entry, is_due, band, min_trade
+) -%}
     case
         when
-            {{ bar }}.is_entry
+            {{ is_entry }}
             or (
-                {{ bar }}.is_due
-                and abs({{ bar }}.target - {{ coins }} * {{ bar }}.price_ratio)
-                > {{ bar }}.band
-                and abs({{ bar }}.target - {{ coins }} * {{ bar }}.price_ratio)
-                >= {{ bar }}.min_trade
+                {{ is_due }}
+                and abs({{ target }} - {{ coins }} * {{ price_ratio }}) > {{ band }}
+                and abs({{ target }} - {{ coins }} * {{ price_ratio }}) >= {{ min_trade }}
             )
-            then {{ bar }}.target / {{ bar }}.price_ratio
+            then {{ target }} / {{ price_ratio }}
         else {{ coins }}
     end
+{%- endmacro %}
+
+
+{#- The same for a bar that is a struct with these fields. -#}
+{% macro coins_after_order_of(bar, coins) -%}
+    {{ coins_after_order(
+        coins, bar ~ '.target', bar ~ '.price_ratio', bar ~ '.is_entry', bar ~ '.is_due',
+        bar ~ '.band', bar ~ '.min_trade'
+    ) }}
 {%- endmacro %}

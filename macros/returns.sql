@@ -25,9 +25,13 @@
 {#-
     A figure about risk, or NULL where it would only measure spot against itself: without
     a perp, for a strategy that hedges.
+
+    is_hedge: an SQL condition, where the rows are not of strategies of the panel.
 -#}
-{% macro null_if_proxy(value) -%}
-    {%- if perp_is_proxy() -%}
+{% macro null_if_proxy(value, is_hedge=none) -%}
+    {%- if perp_is_proxy() and is_hedge -%}
+        case when not ({{ is_hedge }}) then {{ value }} end
+    {%- elif perp_is_proxy() -%}
         case
             when strategy in (
                 select strategy from {{ ref('int_strategies') }} where estimator = 'none'
@@ -42,21 +46,35 @@
 {#-
     The figures of risk, of returns per bar, from variances and means over the same bars.
 -#}
-{% macro variance_reduction(hedged, unhedged) -%}
-    {{ null_if_proxy('1 - ' ~ hedged ~ ' / nullif(' ~ unhedged ~ ', 0)') }}
+{% macro variance_reduction(hedged, unhedged, is_hedge=none) -%}
+    {{ null_if_proxy('1 - ' ~ hedged ~ ' / nullif(' ~ unhedged ~ ', 0)', is_hedge) }}
 {%- endmacro %}
 
 
-{% macro sharpe(mean, variance, timeframe) -%}
+{% macro sharpe(mean, variance, timeframe, is_hedge=none) -%}
     {{ null_if_proxy(
         mean ~ ' / nullif(sqrt(' ~ variance ~ '), 0) * sqrt('
-        ~ periods_per_year(timeframe) ~ ')'
+        ~ periods_per_year(timeframe) ~ ')',
+        is_hedge
     ) }}
 {%- endmacro %}
 
 
-{% macro annualised_volatility(variance, timeframe) -%}
-    {{ null_if_proxy('sqrt(' ~ variance ~ ' * ' ~ periods_per_year(timeframe) ~ ')') }}
+{% macro annualised_volatility(variance, timeframe, is_hedge=none) -%}
+    {{ null_if_proxy(
+        'sqrt(' ~ variance ~ ' * ' ~ periods_per_year(timeframe) ~ ')', is_hedge
+    ) }}
+{%- endmacro %}
+
+
+{#-
+    The variance of a sample from its sum and its sum of squares; NULL of a single value,
+    and never below 0, where rounding could bring it.
+-#}
+{% macro sample_variance(total, squares, rows) -%}
+    greatest(
+        0, {{ squares }} - {{ total }} * {{ total }} / nullif({{ rows }}, 0)
+    ) / nullif({{ rows }} - 1, 0)
 {%- endmacro %}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import re
 import stat
 import sys
 from dataclasses import dataclass
@@ -24,6 +25,11 @@ from scripts.project import ROOT, InputError, default_vars
 
 LEGS = ("spot", "perp", "funding")
 PARQUET_MAGIC = b"PAR1"
+ESTIMATORS = ("none", "naive", "static", "rolling", "expanding", "ewma", "error_correction")
+# the least that makes sense of a strategy's numbers
+LEAST = {
+    "vol_target": 1e-6, "rebalance_band": 0, "rebalance_every": 0, "min_trade": 0, "halflife": 1
+}
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,12 @@ def check(given: dict[str, Any]) -> dict[str, Any]:
                 f"strategy {dbt_vars['strategy']} is not known: use one of"
                 f" {' '.join(strategies)}, or add a row to data/seeds/hedge_strategies.csv."
             )
+        if dbt_vars["sweep"]:
+            needed = check_sweep(connection, macros, dbt_vars["sweep"])
+            longest_windows = {
+                timeframe: max(rows, longest_windows.get(timeframe, 0))
+                for timeframe, rows in needed.items()
+            }
         files = [file for leg in legs for file in look_at_leg(connection, macros, leg, dbt_vars)]
     named = {file.symbol for file in files} - {"UNKNOWN"}
     if len(named) == 1 and not dbt_vars["symbol"]:
@@ -108,11 +120,7 @@ def read_strategies(
     try:
         rows = connection.execute(
             "select strategy, timeframe, greatest("
-            "    case when estimator not in ('none', 'naive', 'static') then"
-            f"    {macros.window_rows('coalesce(beta_window, $beta_window)', 'timeframe')} end,"
-            "    case when is_vol_scaled or is_vol_budget then"
-            f"    {macros.window_rows('coalesce(vol_window, $vol_window)', 'timeframe')} end,"
-            "    0"
+            f"    {beta_rows(macros)}, {vol_rows(macros)}, 0"
             f") from ({macros.timeframe_rows()}), read_csv($seed, header = true, columns = {{"
             "    strategy: 'varchar', estimator: 'varchar', is_vol_scaled: 'boolean',"
             "    beta_window: 'varchar', vol_window: 'varchar', vol_target: 'double',"
@@ -128,6 +136,105 @@ def read_strategies(
     for _, timeframe, rows_needed in rows:
         longest[timeframe] = max(rows_needed, longest.get(timeframe, 0))
     return list(dict.fromkeys(name for name, _, _ in rows)), longest
+
+
+def beta_rows(macros: ModuleType) -> str:
+    """Return the SQL of the rows that a strategy's slope needs, NULL without a slope."""
+    rows = macros.window_rows("coalesce(beta_window, $beta_window)", "timeframe")
+    return f"case when estimator not in ('none', 'naive', 'static') then {rows} end"
+
+
+def vol_rows(macros: ModuleType) -> str:
+    """Return the SQL of the rows that a strategy's volatility needs, NULL without one."""
+    rows = macros.window_rows("coalesce(vol_window, $vol_window)", "timeframe")
+    return f"case when is_vol_scaled or is_vol_budget then {rows} end"
+
+
+def check_sweep(
+    connection: duckdb.DuckDBPyConnection, macros: ModuleType, path: str
+) -> dict[str, int]:
+    """Refuse a sweep that no build could use; return its longest frame's rows, by timeframe."""
+    if not os.path.isfile(path):
+        raise InputError(f"--sweep: {path} is no file: check the path.")
+    columns = json.loads(macros.strategy_columns())
+    try:
+        texts = connection.execute(f"from {macros.sweep_file_texts(path)}")
+        found, rows = [column[0] for column in texts.description], texts.fetchall()
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"--sweep: {path} cannot be read ({reason}): give a CSV with a header."
+        ) from error
+    unknown = [name for name in found if name not in columns]
+    if "strategy" not in found:
+        raise InputError(f"--sweep: {path} has no column strategy: name each row in one.")
+    if unknown:
+        raise InputError(
+            f"--sweep: {path} has a column {unknown[0]}: use those of"
+            f" data/seeds/hedge_strategies.csv ({' '.join(columns)})."
+        )
+    if not rows:
+        raise InputError(f"--sweep: {path} holds no row: give a row for each strategy.")
+    names = [(row[found.index("strategy")] or "").strip() for row in rows]
+    if "" in names:
+        raise InputError(f"--sweep: {path}: row {names.index('') + 1} has no strategy: name it.")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"--sweep: {path} has {twice} twice: give each row a name of its own.")
+    for name, row in zip(names, rows, strict=True):
+        for column, text in zip(found, row, strict=True):
+            if text and text.strip():
+                check_parameter(path, name, column, text.strip(), columns[column])
+    windows = {
+        "beta_window": macros.window_var("beta_window"),
+        "vol_window": macros.window_var("vol_window"),
+    }
+    needed = connection.execute(
+        f"select strategy, timeframe, {beta_rows(macros)}, {vol_rows(macros)},"
+        " coalesce(is_vol_scaled and is_vol_budget, false)"
+        f" from ({macros.timeframe_rows()}), ({macros.sweep_file_rows(path)})", windows,
+    ).fetchall()
+    for name, timeframe, beta, volatility, is_both in needed:
+        for column, least, rows_needed in (
+            ("beta_window", 3, beta), ("vol_window", 2, volatility)
+        ):
+            if rows_needed is not None and rows_needed < least:
+                raise InputError(
+                    f"--sweep: {path}: {column} of {name} is {rows_needed} bars of {timeframe}:"
+                    f" give {least} or more."
+                )
+        if is_both:
+            raise InputError(
+                f"--sweep: {path}: {name} is both is_vol_scaled and is_vol_budget: leave one."
+            )
+    longest: dict[str, int] = {}
+    for _, timeframe, beta, volatility, _ in needed:
+        longest[timeframe] = max(longest.get(timeframe, 0), beta or 0, volatility or 0)
+    return longest
+
+
+def check_parameter(
+    path: str, name: str, column: str, text: str, kind: str
+) -> None:
+    """Refuse a parameter of a sweep's strategy that cannot be read or makes no sense."""
+    if column == "strategy":
+        return
+    if column == "estimator":
+        wanted, is_fit = f"one of {' '.join(ESTIMATORS)}", text in ESTIMATORS
+    elif column in ("beta_window", "vol_window"):
+        wanted = "rows, or a duration such as 30d"
+        is_fit = re.fullmatch(r"\d{1,9}[dh]?", text) is not None
+    elif kind == "boolean":
+        wanted, is_fit = "true or false", text.lower() in ("true", "false")
+    else:
+        is_whole, least = kind == "integer", LEAST[column]
+        wanted = f"a {'whole ' if is_whole else ''}number from {least:g} up"
+        try:
+            value = int(text) if is_whole else float(text)
+            is_fit = least <= value < 1e9
+        except ValueError:
+            is_fit = False
+    if not is_fit:
+        raise InputError(f"--sweep: {path}: {column} of {name} is {text}: give {wanted}.")
 
 
 def file_pattern(leg: str, path: str, base: Path) -> str:
@@ -338,7 +445,7 @@ def check_span(
             f"{path}: {symbol} has at most {most_bars} bars of {minutes(timeframe_ms)} in both"
             f" legs, and a window of {longest_window} rows needs {longest_window + 2}: give more"
             " data, or a smaller --beta_window and --vol_window (a row of hedge_strategies.csv"
-            " may have its own)."
+            " or of --sweep may have its own)."
         )
 
 

@@ -82,6 +82,10 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         help="bar size, such as 5m, 1h, 4h or 1d; several are evaluated on one common span"
         f" (default {defaults['timeframe']})",
     )
+    parser.add_argument(
+        "--sweep", metavar="FILE.csv",
+        help="further strategies, columns as in hedge_strategies.csv, scored in sweep_metrics",
+    )
     parser.add_argument("--out", metavar="DIR", help="default: runs/<SYMBOL>/hedge_mvp")
     return parser.parse_args(argv)
 
@@ -116,6 +120,8 @@ def vars_from(arguments: argparse.Namespace) -> dict[str, Any]:
     for leg in inputs.LEGS:
         if path := (default_vars() | given)[leg]:
             given[leg] = inputs.file_pattern(leg, path, base)
+    if given.get("sweep"):
+        given["sweep"] = str(Path.cwd() / os.path.expanduser(given["sweep"]))
     return given
 
 

@@ -146,6 +146,6 @@ def test_every_flag_and_default_is_documented(sample_project: tuple[Project, Pat
     done = sample_project[0].run("--help")
     for flag in ("--spot", "--perp", "--funding", "--symbol", "--timeframe", "--fees_bps",
                  "--fees-bps", "--strategy", "--beta_window", "--vol_window", "--vol_target",
-                 "--out"):
+                 "--sweep", "--out"):
         assert flag in done.stdout
     assert "(default 720)" in done.stdout

@@ -5,7 +5,7 @@ merged_bars as (select * from {{ ref('int_merged_bars') }}),
 
 -- the var's own too, which regimes go by, if each strategy has a window of its own
 windows as (
-    select timeframe, vol_window from {{ ref('int_strategies') }}
+    select timeframe, vol_window from {{ all_strategies() }}
     union
     select
         timeframe,

@@ -6,63 +6,7 @@ with
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
 static_estimates as (select * from {{ ref('int_static_estimates') }}),
 
-first_ratios as (
-    select
-        symbol,
-        timeframe,
-        strategy,
-        min(case when hedge_ratio is not null then ts end) as first_ts
-    from {{ ref('int_hedge_ratios') }}
-    where not is_next_bar
-    group by symbol, timeframe, strategy
-),
-
-all_have_ratios as (
-    select
-        symbol,
-        timeframe,
-        case when count(*) = count(first_ts) then max(first_ts) end as first_ts
-    from first_ratios
-    group by symbol, timeframe
-),
-
--- where bars of every timeframe end, the next ones may be the first to be evaluated
-own_starts as (
-    select
-        merged_bars.symbol,
-        merged_bars.timeframe,
-        min(merged_bars.previous_end_ts) as decision_ts
-    from merged_bars
-    inner join all_have_ratios
-        on merged_bars.symbol = all_have_ratios.symbol
-        and merged_bars.timeframe = all_have_ratios.timeframe
-        and merged_bars.ts >= all_have_ratios.first_ts
-    where
-        not merged_bars.is_next_bar
-        and {{ is_on_grid('merged_bars.previous_end_ts', common_step_ms()) }}
-    group by merged_bars.symbol, merged_bars.timeframe
-),
-
-common_starts as (
-    select
-        symbol,
-        timeframe,
-        max(decision_ts) over (partition by symbol) as decision_ts
-    from own_starts
-),
-
-starts as (
-    select
-        merged_bars.symbol,
-        merged_bars.timeframe,
-        min(merged_bars.ts) as start_ts
-    from merged_bars
-    inner join common_starts
-        on merged_bars.symbol = common_starts.symbol
-        and merged_bars.timeframe = common_starts.timeframe
-        and merged_bars.previous_end_ts >= common_starts.decision_ts
-    group by merged_bars.symbol, merged_bars.timeframe
-)
+starts as ({{ sample_starts(ref('int_hedge_ratios')) }})
 
 select
     merged_bars.symbol,

@@ -30,7 +30,7 @@ differences as (
 ),
 
 -- in each replicate, how far the strategy strays that strays furthest from its figure
-furthest as (
+furthest{{ '_of_panel' if has_sweep() }} as (
     select
         replicates.symbol,
         replicates.timeframe,
@@ -59,6 +59,64 @@ furthest as (
     group by replicates.symbol, replicates.timeframe, replicates.replicate
 ),
 
+{%- if has_sweep() %}
+
+-- what the sweep took from the panel is counted there
+differences_of_sweep as (
+    select
+        sweep_metrics.symbol,
+        sweep_metrics.timeframe,
+        sweep_metrics.strategy,
+        sweep_metrics.delta_utility,
+        sweep_metrics.std_error
+    from {{ ref('sweep_metrics') }} as sweep_metrics
+    inner join {{ ref('int_sweep_strategies') }} as sweep_strategies
+        on sweep_metrics.timeframe = sweep_strategies.timeframe
+        and sweep_metrics.strategy = sweep_strategies.strategy
+    where sweep_metrics.std_error > 1e-12 and not sweep_strategies.is_from_panel
+),
+
+furthest_of_sweep as (
+    select
+        drawn.symbol,
+        drawn.timeframe,
+        drawn.replicate,
+        max(abs(drawn.deviation) / differences.std_error) as statistic
+    from {{ ref('int_sweep_replicates') }} as drawn
+    inner join differences_of_sweep as differences
+        on drawn.symbol = differences.symbol
+        and drawn.timeframe = differences.timeframe
+        and drawn.strategy = differences.strategy
+    group by drawn.symbol, drawn.timeframe, drawn.replicate
+),
+
+furthest as (
+    select
+        panel.symbol,
+        panel.timeframe,
+        panel.replicate,
+        panel.blocks,
+        -- NULL where none of the sweep differs from the benchmark
+        greatest(panel.statistic, coalesce(sweep.statistic, 0)) as statistic
+    from furthest_of_panel as panel
+    left join furthest_of_sweep as sweep
+        on panel.symbol = sweep.symbol
+        and panel.timeframe = sweep.timeframe
+        and panel.replicate = sweep.replicate
+),
+
+tried as (
+    select symbol, timeframe, strategy, delta_utility, std_error, false as is_of_sweep
+    from differences
+    union all
+    select symbol, timeframe, strategy, delta_utility, std_error, true as is_of_sweep
+    from differences_of_sweep
+),
+{%- else %}
+
+tried as (select *, false as is_of_sweep from differences),
+{%- endif %}
+
 quantiles as (
     select
         symbol,
@@ -71,20 +129,21 @@ quantiles as (
 
 adjusted as (
     select
-        differences.symbol,
-        differences.timeframe,
-        differences.strategy,
-        differences.delta_utility,
-        differences.std_error
+        tried.symbol,
+        tried.timeframe,
+        tried.strategy,
+        tried.is_of_sweep,
+        tried.delta_utility,
+        tried.std_error
         * {{ critical_value('quantiles.quantile', 'quantiles.blocks') }} as half_width,
         count(*) over (
-            partition by differences.symbol, differences.timeframe
+            partition by tried.symbol, tried.timeframe
         ) as strategies_tried
-    from differences
+    from tried
     inner join quantiles
-        on differences.symbol = quantiles.symbol
-        and differences.timeframe = quantiles.timeframe
-    where differences.std_error is not null
+        on tried.symbol = quantiles.symbol
+        and tried.timeframe = quantiles.timeframe
+    where tried.std_error is not null
 ),
 
 ranked as (
@@ -102,8 +161,32 @@ ranked as (
     -- nobody could have held a ratio that knows the whole sample
     where strategy not in (
         select strategies.strategy from strategies where strategies.estimator = 'static'
+        {%- if has_sweep() %}
+        union all
+        select strategy from {{ ref('int_sweep_strategies') }} where estimator = 'static'
+        {%- endif %}
     )
 ),
+
+turnovers as (
+    select symbol, timeframe, strategy, turnover, false as is_of_sweep
+    from hedge_metrics
+    {%- if has_sweep() %}
+    union all
+    select
+        sweep_metrics.symbol,
+        sweep_metrics.timeframe,
+        sweep_metrics.strategy,
+        -- a sample of its own may have other bars
+        sweep_metrics.turnover * samples.evaluated_bars / sweep_metrics.bars as turnover,
+        true as is_of_sweep
+    from {{ ref('sweep_metrics') }} as sweep_metrics
+    inner join samples
+        on sweep_metrics.symbol = samples.symbol
+        and sweep_metrics.timeframe = samples.timeframe
+    {%- endif %}
+),
+
 
 benchmark_means as (
     select
@@ -164,14 +247,16 @@ judged as (
     left join benchmark_means
         on samples.symbol = benchmark_means.symbol
         and samples.timeframe = benchmark_means.timeframe
-    left join hedge_metrics as best_metrics
+    left join turnovers as best_metrics
         on ranked.symbol = best_metrics.symbol
         and ranked.timeframe = best_metrics.timeframe
         and ranked.strategy = best_metrics.strategy
-    left join hedge_metrics as benchmark_metrics
+        and ranked.is_of_sweep = best_metrics.is_of_sweep
+    left join turnovers as benchmark_metrics
         on benchmark_means.symbol = benchmark_metrics.symbol
         and benchmark_means.timeframe = benchmark_metrics.timeframe
         and benchmark_means.benchmark = benchmark_metrics.strategy
+        and ranked.is_of_sweep = benchmark_metrics.is_of_sweep
 )
 
 select

@@ -10,7 +10,7 @@ merged_bars as (select * from {{ ref('int_merged_bars') }}),
 
 windows as (
     select distinct timeframe, beta_window, halflife
-    from {{ ref('int_strategies') }}
+    from {{ all_strategies() }}
     where estimator = 'ewma'
 ),
 

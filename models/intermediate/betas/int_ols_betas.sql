@@ -11,7 +11,7 @@ windows as (
         beta_window,
         case when estimator = 'expanding' then {{ every_row() }} else beta_window end
             as frame_rows
-    from {{ ref('int_strategies') }}
+    from {{ all_strategies() }}
     where estimator in ('rolling', 'expanding')
 )
 

@@ -1,0 +1,29 @@
+-- One row per symbol and timeframe: the sample of the sweep, from the first bar at which
+-- each of its own strategies has a ratio. NULL where one never gets any. Key: symbol,
+-- timeframe.
+{{ config(enabled=var('sweep') != '') }}
+
+with
+merged_bars as (select * from {{ ref('int_merged_bars') }}),
+
+series_ratios as (
+    select symbol, timeframe, series as strategy, ts, is_next_bar, hedge_ratio
+    from {{ ref('int_sweep_targets') }}
+),
+
+starts as ({{ sample_starts('series_ratios') }})
+
+select
+    merged_bars.symbol,
+    merged_bars.timeframe,
+    {{ periods_per_year('merged_bars.timeframe') }} as periods_per_year,
+    min(starts.start_ts) as start_ts,
+    count(case when merged_bars.ts >= starts.start_ts then 1 end) as evaluated_bars,
+    var_samp(case when merged_bars.ts >= starts.start_ts then merged_bars.r_spot end)
+        as var_spot
+from merged_bars
+left join starts
+    on merged_bars.symbol = starts.symbol
+    and merged_bars.timeframe = starts.timeframe
+where not merged_bars.is_next_bar
+group by merged_bars.symbol, merged_bars.timeframe

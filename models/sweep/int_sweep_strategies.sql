@@ -1,0 +1,40 @@
+-- One row per timeframe and strategy of the sweep: those of the file, and from the panel
+-- naive, the benchmark and the selected strategy, where the file has no row of that name.
+-- Strategies of one series have the same target at each bar. Key: timeframe, strategy.
+{{ config(enabled=var('sweep') != '') }}
+
+with
+panel as (select * from {{ ref('hedge_strategies') }}),
+of_file as ({{ sweep_file_rows(var('sweep')) }}),
+
+of_panel as (
+    select *
+    from panel
+    where
+        strategy in ('naive', 'naive_hold', {{ sql_text(var('strategy')) }})
+        and strategy not in (select of_file.strategy from of_file)
+),
+
+sweep_rows as (
+    select * from of_file
+    union all by name
+    select * from of_panel
+),
+
+strategies as ({{ strategies_from('sweep_rows') }})
+
+select
+    *,
+    strategy in (select of_panel.strategy from of_panel) as is_from_panel,
+    dense_rank() over (
+        partition by timeframe
+        order by
+            estimator,
+            case when estimator not in ('none', 'naive', 'static') then beta_window end,
+            halflife,
+            is_vol_scaled,
+            is_vol_budget,
+            case when uses_volatility then vol_window end,
+            case when uses_volatility then vol_target end
+    ) as series
+from strategies

@@ -1,0 +1,25 @@
+-- What scripts.inputs refuses in a sweep's file, for a plain `dbt build`: names are unique
+-- and known estimators are used, a slope needs three rows, a standard deviation two.
+{{ config(enabled=var('sweep') != '') }}
+
+select
+    timeframe,
+    strategy,
+    estimator,
+    beta_window,
+    vol_window
+from {{ ref('int_sweep_strategies') }}
+qualify
+    count(*) over (partition by timeframe, strategy) > 1
+    or coalesce(strategy, '') = ''
+    or estimator not in (
+        'none', 'naive', 'static', 'rolling', 'expanding', 'ewma', 'error_correction'
+    )
+    or beta_window < 3
+    or (estimator = 'ewma' and not (halflife >= 1))
+    or vol_window < 2
+    or not (vol_target > 0)
+    or not (rebalance_band >= 0)
+    or rebalance_every < 0
+    or not (min_trade >= 0)
+    or (is_vol_scaled and is_vol_budget)
