@@ -345,7 +345,7 @@ def cost_risk_frontier(
         " order by beta_window, rebalance_band",
         symbol, timeframe,
     )
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(10.0, 7.0))
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(10.0, 7.5))
     bottom.set_xlabel("Cost, bp of the spot notional a year")
     figure.supylabel("Risk left, bp per √day", fontsize=12)
     bottom.set_title("Those that volatility does not scale, enlarged", fontsize=12)
@@ -390,7 +390,7 @@ def cost_risk_frontier(
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_minor_formatter(NullFormatter())
-    figure.legend(*top.get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    figure.legend(*top.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 

@@ -3,12 +3,14 @@
 -- sample of their own. Key: is_sweep, symbol, timeframe, strategy.
 {{ config(materialized='view') }}
 
+{% set figures = ['symbol', 'timeframe', 'strategy', 'bars', 'fees', 'volatility'] %}
+
 with
 strategies as (select * from {{ ref('int_strategies') }}),
 
-panel as (
+hedges as (
     select
-        metrics.*,
+        {% for name in figures %}metrics.{{ name }}, {% endfor %}
         false as is_sweep,
         strategies.estimator,
         strategies.beta_window,
@@ -18,6 +20,17 @@ panel as (
     inner join strategies
         on metrics.timeframe = strategies.timeframe
         and metrics.strategy = strategies.strategy
+    {%- if has_sweep() %}
+    union all
+    select
+        {% for name in figures %}{{ name }}, {% endfor %}
+        true as is_sweep,
+        estimator,
+        beta_window,
+        rebalance_band,
+        is_vol_scaled or is_vol_budget as uses_volatility
+    from {{ ref('sweep_metrics') }}
+    {%- endif %}
 )
 
 select
@@ -31,5 +44,5 @@ select
     uses_volatility,
     0 - 10000 * fees * {{ periods_per_year('timeframe') }} / bars as cost_bps_per_year,
     10000 * volatility / sqrt(365) as risk_bps_per_root_day
-from panel
+from hedges
 where estimator <> 'none' and volatility is not null
