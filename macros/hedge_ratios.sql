@@ -34,7 +34,9 @@
                     then
                         case
                             when strategies.is_vol_budget
-                                then 1 - strategies.vol_target / realized_vols.realized_vol
+                                then
+                                    1
+                                    - strategies.vol_target / realized_vols.realized_vol
                             else strategies.vol_target / realized_vols.realized_vol
                         end
                 when realized_vols.realized_vol is not null
@@ -64,7 +66,9 @@
         select
             *,
             {{ last_known(
-                'beta * vol_scale', partition_by='symbol, timeframe, strategy', order_by='ts'
+                'beta * vol_scale',
+                partition_by='symbol, timeframe, strategy',
+                order_by='ts'
             ) }} as hedge_ratio
         from estimated
     )

@@ -15,12 +15,19 @@
         estimator,
         coalesce(is_vol_scaled, false) as is_vol_scaled,
         coalesce(is_vol_budget, false) as is_vol_budget,
-        coalesce(is_vol_scaled, false) or coalesce(is_vol_budget, false) as uses_volatility,
-        {{ window_rows("coalesce(beta_window, '" ~ window_var('beta_window') ~ "')", 'timeframe') }}
+        coalesce(is_vol_scaled, false) or coalesce(is_vol_budget, false)
+            as uses_volatility,
+        {{ window_rows(
+            "coalesce(beta_window, '" ~ window_var('beta_window') ~ "')", 'timeframe'
+        ) }}
             as beta_window,
-        case when estimator = 'ewma' then coalesce(halflife, {{ var('halflife') }}) else 0 end
-            as halflife,
-        {{ window_rows("coalesce(vol_window, '" ~ window_var('vol_window') ~ "')", 'timeframe') }}
+        case
+            when estimator = 'ewma' then coalesce(halflife, {{ var('halflife') }})
+            else 0
+        end as halflife,
+        {{ window_rows(
+            "coalesce(vol_window, '" ~ window_var('vol_window') ~ "')", 'timeframe'
+        ) }}
             as vol_window,
         coalesce(vol_target, {{ var('vol_target') }}) as vol_target,
         coalesce(rebalance_band, 0) as rebalance_band,

@@ -2,11 +2,11 @@
     How a sweep walks through its bars. What a strategy holds after a bar follows from
     what it held before, which no window can say, and a row for each strategy and bar
     would be tens of millions. So bars lie in lists of a stretch each, and a recursion
-    goes from stretch to stretch with all strategies at once; within a stretch a fold over
-    the list does. Each element is a close: what was held over the bar that ends there is
-    booked, and the order for the next one is decided. Speed comes from folds that work
-    on all strategies of a vector, and from scalars alone in what they carry along: a list
-    would be copied at each bar.
+    goes from stretch to stretch with all strategies at once; within a stretch a fold
+    over the list does. Each element is a close: what was held over the bar
+    that ends there is booked, and the order for the next one is decided. Speed comes
+    from folds that work on all strategies of a vector, and from scalars alone in what
+    they carry along: a list would be copied at each bar.
 -#}
 
 
@@ -125,8 +125,8 @@
 
 
 {#-
-    The walks of a sweep: symbol, timeframe, strategy, stretch, and what was carried along
-    to its start; the row after the last stretch is the end.
+    The walks of a sweep: symbol, timeframe, strategy, stretch, and what was carried
+    along to its start; the row after the last stretch is the end.
 
     strategies: symbol, timeframe, strategy, series, first_target and the rule's columns;
     stretches: int_sweep_stretches. Tables, since a recursion would compute anything else
@@ -263,10 +263,11 @@
     How far each strategy's utility strays from its figure in each replicate: symbol,
     timeframe, strategy, replicate, deviation.
 
-    A replicate's mean, and mean square around the sample's mean, are sums over blocks, and
-    these differences of running sums: U with that square in place of the variance needs
-    one number a block. It leaves out risk_aversion / 2 of the squared deviation of the
-    mean, which is of second order: a deviation of 50 % a year by a ten thousandth at 1h.
+    A replicate's mean, and mean square around the sample's mean, are sums over blocks,
+    and these differences of running sums: U with that square in place of the variance
+    needs one number a block. It leaves out risk_aversion / 2 of the squared deviation
+    of the mean, which is of second order: of a deviation of 50 %
+    a year, a ten thousandth at 1h.
 
     Each stretch is walked through anew from what int_sweep_walks holds at its start, and
     what is to be listed is handed from field to field: as many fields as elements, since
@@ -293,7 +294,7 @@
             walks.symbol,
             walks.timeframe,
             walks.strategy,
-            -- of (r - m) - a / 2 * (r - m) ^ 2 without its constant, what r is taken times
+            -- what r is taken times in (r - m) - risk_aversion / 2 * (r - m) ^ 2
             1 + {{ var('risk_aversion') }} * {{ last_by('walks.net', 'walks.stretch') }}
             / max(sample_sizes.bars) as gain
         from {{ walks }} as walks

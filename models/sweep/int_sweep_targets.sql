@@ -1,5 +1,5 @@
--- One row per symbol, timeframe, series and bar, the next bar included: the ratio that the
--- strategies of the series aim at. Key: symbol, timeframe, series, ts.
+-- One row per symbol, timeframe, series and bar, the next bar included: the ratio that
+-- the strategies of the series aim at. Key: symbol, timeframe, series, ts.
 {{ config(enabled=var('sweep') != '') }}
 
 with

@@ -83,7 +83,8 @@ compared as (
             as delta_utility,
         errors.std_error,
         {{ critical_value(
-            normal_quantile(), '(1.0 * scored.bars / ' ~ block_bars('scored.timeframe') ~ ')'
+            normal_quantile(),
+            '(1.0 * scored.bars / ' ~ block_bars('scored.timeframe') ~ ')'
         ) }} as critical_value
     from scored
     inner join strategies

@@ -1,5 +1,5 @@
--- What scripts.inputs refuses in a sweep's file, for a plain `dbt build`: names are unique
--- and known estimators are used, a slope needs three rows, a standard deviation two.
+-- What scripts.inputs refuses in a sweep's file, for a plain `dbt build`: names are
+-- unique, estimators known, a slope needs three rows, a standard deviation two.
 {{ config(enabled=var('sweep') != '') }}
 
 select
