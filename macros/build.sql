@@ -39,6 +39,22 @@
 
 
 {#-
+    After a build: a sweep's bars have served. They are as many rows as its strategies
+    have targets, and nobody asks for them.
+-#}
+{% macro drop_bars_of_sweep() -%}
+    {%- if flags.WHICH == 'build' and has_sweep() -%}
+        {%- for name in ['int_sweep_targets', 'int_sweep_stretches', 'int_sweep_walks'] -%}
+            {%- set table = adapter.get_relation(target.database, target.schema, name) -%}
+            {%- if table -%}
+                drop table {{ table }};
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#-
     After a whole build without an error or a failed test: the database may be exported.
 -#}
 {% macro record_build(results) -%}

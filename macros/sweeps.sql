@@ -12,7 +12,7 @@
 
 {#- Bars of a stretch: long ones cost registers, short ones steps of the recursion. -#}
 {% macro stretch_bars() -%}
-    24
+    32
 {%- endmacro %}
 
 
@@ -46,6 +46,12 @@
         }
         order by bar_index
     )
+{%- endmacro %}
+
+
+{#- The first close of such a list. -#}
+{% macro first_close(closes) -%}
+    {{ closes }}[1]
 {%- endmacro %}
 
 

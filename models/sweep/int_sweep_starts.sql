@@ -14,7 +14,7 @@ select
     strategies.rebalance_band,
     strategies.rebalance_every,
     strategies.min_trade,
-    stretches.closes[1].target as first_target
+    {{ first_close('stretches.closes') }}.target as first_target
 from strategies
 inner join stretches
     on strategies.timeframe = stretches.timeframe

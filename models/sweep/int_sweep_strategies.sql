@@ -3,6 +3,8 @@
 -- Strategies of one series have the same target at each bar. Key: timeframe, strategy.
 {{ config(enabled=var('sweep') != '') }}
 
+{% set columns = fromjson(strategy_columns()) | join(', ') %}
+
 with
 panel as (select * from {{ ref('hedge_strategies') }}),
 of_file as ({{ sweep_file_rows(var('sweep')) }}),
@@ -16,9 +18,9 @@ of_panel as (
 ),
 
 sweep_rows as (
-    select * from of_file
-    union all by name
-    select * from of_panel
+    select {{ columns }} from of_file
+    union all
+    select {{ columns }} from of_panel
 ),
 
 strategies as ({{ strategies_from('sweep_rows') }})

@@ -8,6 +8,7 @@ with
 samples as (select * from {{ ref('int_sweep_samples') }}),
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
 targets as (select * from {{ ref('int_sweep_targets') }}),
+strategies as (select * from {{ ref('int_sweep_strategies') }}),
 
 numbered_bars as (
     select
@@ -35,76 +36,63 @@ bar_closes as (
     select
         symbol,
         timeframe,
+        ts,
         bar_index,
         price_ratio,
         {%- for name in ['r_spot', 'r_fut', 'funding_rate', 'notional'] %}
         coalesce({{ rows_earlier(name, 1, 'by_time') }}, 0) as {{ name }},
         {%- endfor %}
-        {{ rows_earlier('price_ratio', 1, 'by_time') }}
-            as held_price_ratio,
-        case when bar_index > 0 then 1.0 else 0.0 end as is_bar
+        {{ rows_earlier('price_ratio', 1, 'by_time') }} as held_price_ratio,
+        cast(case when bar_index > 0 then 1 else 0 end as double) as is_bar
     from numbered_bars
     window by_time as (partition by symbol, timeframe order by bar_index)
-    union all
+),
+
+last_closes as (
     select
         symbol,
         timeframe,
-        evaluated_bars + {{ whole_numbers(closes_after_the_walk()) }} as bar_index,
-        1.0 as price_ratio,
-        0.0 as r_spot,
-        0.0 as r_fut,
-        0.0 as funding_rate,
-        0.0 as notional,
-        0.0 as held_price_ratio,
-        0.0 as is_bar
+        evaluated_bars + {{ whole_numbers(closes_after_the_walk()) }} as bar_index
     from samples
     where evaluated_bars > 0
 ),
 
-started as (
-    select
-        targets.symbol,
-        targets.timeframe,
-        targets.series,
-        targets.ts,
-        targets.hedge_ratio as target
-    from targets
-    inner join samples
-        on targets.symbol = samples.symbol
-        and targets.timeframe = samples.timeframe
-        and targets.ts >= samples.start_ts
-),
-
-series_targets as (
-    select
-        symbol,
-        timeframe,
-        series,
-        target,
-        row_number() over (partition by symbol, timeframe, series order by ts) - 1
-            as bar_index
-    from started
-    union all
-    select
-        symbol,
-        timeframe,
-        series,
-        0.0 as target,
-        count(*) - 1 + {{ whole_numbers(closes_after_the_walk()) }} as bar_index
-    from started
-    group by symbol, timeframe, series
-),
-
 closes as (
     select
-        series_targets.series,
-        series_targets.target,
-        bar_closes.*
-    from series_targets
+        targets.series,
+        targets.hedge_ratio as target,
+        bar_closes.symbol,
+        bar_closes.timeframe,
+        bar_closes.bar_index,
+        bar_closes.price_ratio,
+        bar_closes.r_spot,
+        bar_closes.r_fut,
+        bar_closes.funding_rate,
+        bar_closes.notional,
+        bar_closes.held_price_ratio,
+        bar_closes.is_bar
+    from targets
     inner join bar_closes
-        on series_targets.symbol = bar_closes.symbol
-        and series_targets.timeframe = bar_closes.timeframe
-        and series_targets.bar_index = bar_closes.bar_index
+        on targets.symbol = bar_closes.symbol
+        and targets.timeframe = bar_closes.timeframe
+        and targets.ts = bar_closes.ts
+    union all
+    select
+        strategies.series,
+        0 as target,
+        last_closes.symbol,
+        last_closes.timeframe,
+        last_closes.bar_index,
+        1 as price_ratio,
+        0 as r_spot,
+        0 as r_fut,
+        0 as funding_rate,
+        0 as notional,
+        0 as held_price_ratio,
+        0 as is_bar
+    from last_closes
+    inner join (select distinct timeframe, series from strategies) as strategies
+        on last_closes.timeframe = strategies.timeframe
 )
 
 select

@@ -2,15 +2,24 @@
 -- unique, estimators known, a slope needs three rows, a standard deviation two.
 {{ config(enabled=var('sweep') != '') }}
 
+with
+counted as (
+    select
+        *,
+        count(*) over (partition by timeframe, strategy) as rows_of_name
+    from {{ ref('int_sweep_strategies') }}
+)
+
 select
     timeframe,
     strategy,
+    rows_of_name,
     estimator,
     beta_window,
     vol_window
-from {{ ref('int_sweep_strategies') }}
-qualify
-    count(*) over (partition by timeframe, strategy) > 1
+from counted
+where
+    rows_of_name > 1
     or coalesce(strategy, '') = ''
     or estimator not in (
         'none', 'naive', 'static', 'rolling', 'expanding', 'ewma', 'error_correction'
