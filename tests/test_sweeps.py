@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scripts import inputs
 from tests import reference
 from tests.conftest import MARKET_DATA, ROOT, Project, needs_market_data, write_parquet
 
@@ -227,3 +229,18 @@ def test_a_thousand_strategies_of_bitcoin(
     verdict = project.query("from hedge_verdict").iloc[0]
     assert verdict["strategies_tried"] == 1006
     assert not verdict["is_replaced"]
+
+
+def test_the_sweep_of_the_readme(swept: tuple[Project, Project], tmp_path: Path) -> None:
+    """Its file is taken, and its query finds rows."""
+    section = (ROOT / "README.md").read_text().split("## Sweeps")[1].split("\n## ")[0]
+    rows, query = (
+        re.search(rf"```{language}\n(.*?)```", section, flags=re.DOTALL)[1]
+        for language in ("csv", "text")
+    )
+    (tmp_path / "sweep.csv").write_text(rows)
+    given = inputs_of(tmp_path) | {"sweep": str(tmp_path / "sweep.csv")}
+    assert inputs.check(given)["sweep"] == given["sweep"]
+    found = swept[1].query(query)
+    assert len(found) > 1
+    assert found["rebalance_band"].notna().all()
