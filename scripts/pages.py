@@ -25,14 +25,15 @@ def read_page(page: Path, names: Iterable[str] = ()) -> str:
 
 
 def place_of(name: str) -> re.Pattern[str]:
-    """Return what matches the text between a name and the end of its part."""
-    return re.compile(rf"(?<=<!-- {re.escape(name)} -->\n).*?(?=<!-- end -->)", flags=re.DOTALL)
+    """Return what matches a name, its part, which is the group, and the end."""
+    return re.compile(rf"<!-- {re.escape(name)} -->\n(.*?)<!-- end -->", flags=re.DOTALL)
 
 
 def filled(text: str, parts: dict[str, str]) -> str:
     """Return a page's text with the parts that it has places for."""
     for name, part in parts.items():
-        text = place_of(name).sub(lambda _, part=part: part, text)
+        whole = f"<!-- {name} -->\n{part}<!-- end -->"
+        text = place_of(name).sub(lambda _, whole=whole: whole, text)
     return text
 
 

@@ -77,10 +77,16 @@ def test_every_place_of_a_page_is_computed_and_filled() -> None:
         assert names
         for name in names:
             assert f'"{name}"' in source
-            assert pages.place_of(name).search(text)[0].strip(), (page, name)
-        assert pages.filled(text, dict.fromkeys(names, "new\n")).count("-->\nnew\n<!-- end") == len(
-            names
-        )
+            assert pages.place_of(name).search(text)[1].strip(), (page, name)
+
+
+def test_parts_are_filled_in_empty_or_not_and_nothing_else_moves() -> None:
+    page = "a\n<!-- one -->\n<!-- end -->\nb\n<!-- two -->\nold\n<!-- end -->\nc\n"
+    filled = pages.filled(page, {"one": "1\n", "two": "2\\g<0>\n", "three": "3\n"})
+    assert filled == (
+        "a\n<!-- one -->\n1\n<!-- end -->\nb\n<!-- two -->\n2\\g<0>\n<!-- end -->\nc\n"
+    )
+    assert pages.filled(filled, {"one": "", "two": "old\n"}) == page
 
 
 def test_a_missing_input_is_said() -> None:
