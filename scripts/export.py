@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -95,7 +96,23 @@ def write_folder(
     folder: Path,
     arguments: list[str] | None,
 ) -> None:
-    """Write every artifact of one symbol and timeframe."""
+    """Write every artifact of one symbol and timeframe, tables while the plots are drawn."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        tables = pool.submit(
+            write_tables, connection.cursor(), symbol, timeframe, folder, arguments
+        )
+        plots.draw(connection, symbol, timeframe, folder)
+        tables.result()
+
+
+def write_tables(
+    connection: duckdb.DuckDBPyConnection,
+    symbol: str,
+    timeframe: str,
+    folder: Path,
+    arguments: list[str] | None,
+) -> None:
+    """Write every artifact of one symbol and timeframe that is not a plot."""
     is_proxy = connection.execute("select is_perp_proxy from int_build").fetchone()[0]
     for name, (relation, columns, condition, order) in CSV_FILES.items():
         if name == "perp_snapshot.csv" and is_proxy:
@@ -115,7 +132,6 @@ def write_folder(
     )
     write_json(folder / "verdict.json", verdict)
     write_json(folder / "metadata.json", run_metadata(connection, symbol, timeframe, arguments))
-    plots.draw(connection, symbol, timeframe, folder)
 
 
 def copy(

@@ -21,7 +21,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,14 @@ PAGES = ("README.md", "docs/results.md")
 TIMEFRAMES = "5m 15m 1h 4h 8h 1d"
 LONG_BLOCK_DAYS = 30
 TIMED_ROUNDS = 3
+# a small process, since a child's peak begins with what its parent holds
+MEASURED = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
+sys.exit(done.returncode)
+"""
 BARE_DBT = "from dbt.cli.main import cli; cli()"
 # a sweep's rows: 1,000 strategies
 WINDOWS = ("5d", "7d", "10d", "14d", "20d", "30d", "40d", "50d", "60d", "90d")
@@ -253,16 +260,13 @@ def timed(command: Sequence[str], cwd: Path) -> tuple[float, float]:
 
     Raises BuildError where it fails.
     """
-    with tempfile.TemporaryFile("w+") as messages:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=messages)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            messages.seek(0)
-            raise BuildError(one_line(f"{' '.join(command[2:5])} failed: {messages.read()}"))
-    return seconds, usage.ru_maxrss / 1024
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, *command], cwd=cwd, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise BuildError(one_line(f"{' '.join(command[2:5])} failed: {done.stderr}"))
+    seconds, megabytes = map(float, done.stdout.split())
+    return seconds, megabytes
 
 
 def speed_part(given: dict[str, Any]) -> dict[str, str]:
@@ -292,7 +296,7 @@ def speed_part(given: dict[str, Any]) -> dict[str, str]:
             (f"{os.cpu_count()} cores, Python {platform.python_version()}", "seconds",
              "times `dbt parse`", "MB"),
             [
-                (what, f"{medians[name][0]:.1f}", f"{medians[name][0] / medians['parse'][0]:.1f}",
+                (what, f"{medians[name][0]:.1f}", f"{medians[name][0] / medians['parse'][0]:.2f}",
                  f"{medians[name][1]:.0f}")
                 for name, what in (
                     ("parse", "a bare `dbt parse`"), ("first", "a run, nothing parsed before"),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -101,6 +102,23 @@ def test_all_begin_and_end_at_the_same_midnight(built: Project) -> None:
         " where strategy = 'unhedged' group by symbol"
     )
     assert (growth["differs"] < 1e-12).all()
+
+
+def test_the_dbt_test_of_the_common_span_fails_on_its_fault(built: Project) -> None:
+    (path,) = (built.root / "target" / "compiled").rglob("timeframes_share_one_span.sql")
+    sql = path.read_text()
+    with duckdb.connect(str(built.database)) as connection:
+        for fault in (
+            # a timeframe that begins, or ends, a bar later or earlier
+            "update int_samples set start_ts = start_ts + interval 1 hour where timeframe = '1h'",
+            "update int_samples set end_ts = end_ts - interval 8 hours where timeframe = '8h'",
+            "update int_merged_bars set r_spot = 2 * r_spot where timeframe = '12h'",
+        ):
+            connection.begin()
+            assert connection.execute(sql).fetchall() == []
+            connection.execute(fault)
+            assert connection.execute(sql).fetchall() != [], fault
+            connection.rollback()
 
 
 def test_the_next_order_is_due_at_the_same_instant(built: Project) -> None:
