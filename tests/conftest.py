@@ -16,6 +16,7 @@ import pytest
 
 from scripts import export
 from scripts.database import samples_in
+from scripts.run import QUICK_DBT
 
 ROOT = Path(__file__).resolve().parents[1]
 # real market data, not part of the project: tests that need them are skipped without them
@@ -74,8 +75,7 @@ class Project:
     def dbt(self, *arguments: str) -> subprocess.CompletedProcess:
         """Run dbt itself in the project's folder."""
         return subprocess.run(
-            [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments,
-             "--no-send-anonymous-usage-stats"],
+            [sys.executable, "-c", QUICK_DBT, *arguments, "--no-send-anonymous-usage-stats"],
             cwd=self.root, capture_output=True, text=True, timeout=300,
         )
 

@@ -135,11 +135,10 @@ def test_symbols_columns_and_files_split_and_shuffled(project: Project, tmp_path
     figures = {}
     for folder in (whole, split):
         write_parquet(folder / "funding.parquet", funding)
-        folders = project.run_folders(
-            "--spot", folder / "spot*.parquet", "--perp", folder / "perp*.parquet",
-            "--funding", folder / "funding.parquet", "--beta_window", 20, "--out", folder / "out",
+        figures[folder.name] = project.build(
+            spot=str(folder / "spot*.parquet"), perp=str(folder / "perp*.parquet"),
+            funding=str(folder / "funding.parquet"), beta_window=20,
         )
-        figures[folder.name] = {f.parent.name: read_metrics(f) for f in folders}
     assert figures["whole"].keys() == {"AAA", "BBB"}
     for symbol, metrics in figures["whole"].items():
         for name, values in metrics["strategies"].items():
@@ -161,11 +160,10 @@ def test_duplicates_are_dropped_and_the_last_conflict_wins(
     funding = pd.DataFrame({"timestamp": PRINT_TIMES, "rate": np.arange(len(PRINT_TIMES)) * 1e-5})
     late = funding.assign(timestamp=funding["timestamp"] + pd.Timedelta("7ms"))
     write_parquet(tmp_path / "funding_BTCUSDT.parquet", pd.concat([funding, late]))
-    (folder,) = project.run_folders(
-        "--spot", tmp_path / "*_spot_*", "--perp", tmp_path / "perp_*",
-        "--funding", tmp_path / "funding_*", "--beta_window", 20, "--out", tmp_path / "out",
-    )
-    metrics = read_metrics(folder)
+    (metrics,) = project.build(
+        spot=str(tmp_path / "*_spot_*"), perp=str(tmp_path / "perp_*"),
+        funding=str(tmp_path / "funding_*"), beta_window=20,
+    ).values()
     assert metrics["incidents"] == {
         "conflicting_bars": 1, "duplicate_bars": 1, "duplicate_prints": len(PRINT_TIMES)
     }

@@ -111,12 +111,10 @@ def test_funding_against_the_short_is_said(three_symbols: tuple) -> None:
 
 
 def test_bitcoin_at_four_hours(project: Project) -> None:
-    (folder,) = project.run_folders(
-        "--spot", raw("spot", "BTCUSDT_5m"), "--perp", raw("perp", "BTCUSDT_5m"),
-        "--funding", raw("funding", "BTCUSDT"), "--timeframe", "4h", "--beta-window", 180,
-        "--out", "out-4h",
-    )
-    metrics = read_metrics(folder)
+    metrics = project.build(
+        spot=str(raw("spot", "BTCUSDT_5m")), perp=str(raw("perp", "BTCUSDT_5m")),
+        funding=str(raw("funding", "BTCUSDT")), timeframe="4h", beta_window=180,
+    )["BTCUSDT"]
     assert metrics["sample"]["evaluated_bars"] == 2_859
     assert_figures(metrics["strategies"]["rolling_ols"], BTC_4H)
 

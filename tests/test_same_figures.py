@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tests import dump_server
-from tests.conftest import MARKET_DATA, Project, needs_market_data, read_metrics
+from tests.conftest import MARKET_DATA, Project, needs_market_data
 
 pytestmark = needs_market_data
 
@@ -63,11 +63,8 @@ def test_the_figures_are_the_same_whatever_way_the_data_came(
     for way in (shipped, fetched, imported):
         folder = tmp_path / way.__name__
         way(project, folder)
-        flags = [
-            item for leg in FREQTRADE for item in (f"--{leg}", folder / f"*_{leg}_*.parquet")
-        ]
-        (run,) = project.run_folders(*flags, "--timeframe", "1h", "--out", tmp_path / "out")
-        metrics[way.__name__] = read_metrics(run)
+        built = project.build(**{leg: str(folder / f"*_{leg}_*.parquet") for leg in FREQTRADE})
+        metrics[way.__name__] = built["BTCUSDT"]
     expected = metrics.pop("shipped")
     assert expected["sample"]["merged_bars"] == 59 * 24
     for way, found in metrics.items():
