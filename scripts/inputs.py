@@ -154,7 +154,7 @@ def check_sweep(
     connection: duckdb.DuckDBPyConnection, macros: ModuleType, path: str
 ) -> dict[str, int]:
     """Refuse a sweep that no build could use; return its longest frame's rows, by timeframe."""
-    if not os.path.isfile(path):
+    if not connection.execute("from glob(?)", [path]).fetchall():
         raise InputError(f"--sweep: {path} is no file: check the path.")
     columns = json.loads(macros.strategy_columns())
     try:
@@ -237,6 +237,11 @@ def check_parameter(
         raise InputError(f"--sweep: {path}: {column} of {name} is {text}: give {wanted}.")
 
 
+def literal_pattern(path: str) -> str:
+    """Return the pattern that matches a path alone, whatever is in its name."""
+    return glob.escape(path).replace("{", "[{]")
+
+
 def file_pattern(leg: str, path: str, base: Path) -> str:
     """Return an absolute pattern for a path or glob, a path that exists taken literally.
 
@@ -261,7 +266,7 @@ def file_pattern(leg: str, path: str, base: Path) -> str:
     if mode and not stat.S_ISREG(mode):
         raise InputError(f"--{leg}: {path} is a pipe or a device: give a parquet file.")
     if mode:
-        return glob.escape(str(absolute)).replace("{", "[{]")
+        return literal_pattern(str(absolute))
     if not glob.has_magic(path):
         raise InputError(f"--{leg}: {path} does not exist: check the path.")
     pattern = f"{glob.escape(str(base))}/{path}" if is_relative else str(absolute)

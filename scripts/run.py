@@ -131,7 +131,8 @@ def vars_from(arguments: argparse.Namespace) -> dict[str, Any]:
         if path := (default_vars() | given)[leg]:
             given[leg] = inputs.file_pattern(leg, path, base)
     if given.get("sweep"):
-        given["sweep"] = str(Path.cwd() / os.path.expanduser(given["sweep"]))
+        path = Path.cwd() / os.path.expanduser(given["sweep"])
+        given["sweep"] = inputs.literal_pattern(str(path))
     return given
 
 

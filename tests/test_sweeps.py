@@ -184,6 +184,7 @@ def test_the_verdict_goes_over_panel_and_sweep(swept: tuple[Project, Project]) -
         ("strategy,is_vol_scaled\na,maybe\n", "is_vol_scaled of a is maybe"),
         ("strategy,is_vol_scaled,is_vol_budget\na,true,true\n", "a is both"),
         ("strategy,beta_window\na,90d\n", "a window of 2160 rows needs 2162"),
+        ("strategy,beta_window\na,999999999d\n", "a window of 1000000000 rows needs"),
     ],
 )
 def test_a_sweep_that_makes_no_sense_is_refused(
@@ -197,6 +198,16 @@ def test_a_sweep_that_makes_no_sense_is_refused(
         sweep.write_text(text)
     with pytest.raises(InputError, match=fault):
         inputs.check(inputs_of(tmp_path) | {"sweep": str(sweep)})
+
+
+def test_a_sweeps_file_may_have_any_name(tmp_path: Path) -> None:
+    """A name that is a pattern or a template elsewhere is a name."""
+    sweep = tmp_path / "odd [1] {{ x }} {% y %}*.csv"
+    sweep.write_text("strategy,beta_window\na,10d\n")
+    (tmp_path / "odd 1 {{ x }} {% y %}.csv").write_text("strategy,window\nother,10d\n")
+    given = inputs_of(tmp_path) | {"sweep": inputs.literal_pattern(str(sweep))}
+    assert inputs.check(given)["sweep"] == given["sweep"]
+    assert not {"{{", "{%"} & {given["sweep"][i:i + 2] for i in range(len(given["sweep"]))}
 
 
 @needs_market_data

@@ -106,10 +106,11 @@
 
 {#-
     A window as rows: a number of rows (720) as it is, a duration (30d, 12h) as the whole
-    bars of a timeframe that it holds. value, timeframe: SQL texts.
+    bars of a timeframe that it holds. value, timeframe: SQL texts. Beyond a billion it
+    is a billion, which fits into an integer and is more than any series has.
 -#}
 {% macro window_rows(value, timeframe) -%}
-    cast(floor(
+    cast(least(1000000000, floor(
         case right({{ value }}, 1)
             {%- for unit, ms in fromjson(window_units_ms()).items() %}
             when '{{ unit }}'
@@ -119,7 +120,7 @@
             {%- endfor %}
             else cast({{ value }} as bigint)
         end
-    ) as integer)
+    )) as integer)
 {%- endmacro %}
 
 
