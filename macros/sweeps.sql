@@ -223,32 +223,18 @@
         where evaluated_bars >= {{ least_blocks() }} * {{ block_bars('timeframe') }}
     ),
 
-    replicates as (
-        select {{ whole_numbers(var('bootstrap_replicates')) }} as replicate
-    ),
-
-    blocks as (
-        select {{ whole_numbers('max(blocks_drawn)') }} as block
-        from samples
-    ),
-
-    uniforms as (
-        select
-            replicates.replicate,
-            blocks.block,
-            {{ bootstrap_uniform('replicates.replicate', 'blocks.block') }} as uniform
-        from replicates
-        cross join blocks
-    ),
+    drawn as ({{ drawn_blocks('samples') }}),
 
     placed as (
         select
             samples.*,
-            uniforms.replicate,
-            cast(floor(uniforms.uniform * samples.bars) as bigint) + 1 as place,
-            uniforms.block = samples.blocks_drawn as is_last
+            drawn.replicate,
+            drawn.place,
+            drawn.is_last
         from samples
-        inner join uniforms on uniforms.block <= samples.blocks_drawn
+        inner join drawn
+            on samples.symbol = drawn.symbol
+            and samples.timeframe = drawn.timeframe
     )
 
     select

@@ -15,6 +15,44 @@
 
 
 {#-
+    The blocks that each replicate draws, a row each: symbol, timeframe, replicate, the
+    place (from 1) at which it starts, and whether it is the replicate's last, which is
+    cut to the sample's length.
+
+    samples: a relation of symbol, timeframe, bars and blocks_drawn.
+-#}
+{% macro drawn_blocks(samples) -%}
+    with
+    replicates as (
+        select {{ whole_numbers(var('bootstrap_replicates')) }} as replicate
+    ),
+
+    blocks as (
+        select {{ whole_numbers('max(blocks_drawn)') }} as block
+        from {{ samples }}
+    ),
+
+    uniforms as (
+        select
+            replicates.replicate,
+            blocks.block,
+            {{ bootstrap_uniform('replicates.replicate', 'blocks.block') }} as uniform
+        from replicates
+        cross join blocks
+    )
+
+    select
+        samples.symbol,
+        samples.timeframe,
+        uniforms.replicate,
+        cast(floor(uniforms.uniform * samples.bars) as bigint) + 1 as place,
+        uniforms.block = samples.blocks_drawn as is_last
+    from {{ samples }} as samples
+    inner join uniforms on uniforms.block <= samples.blocks_drawn
+{%- endmacro %}
+
+
+{#-
     A value so many rows later, NULL beyond the last. The number may be a column, which
     not every engine allows.
 -#}

@@ -18,10 +18,10 @@ from typing import Any
 import duckdb
 
 from scripts import inputs
-from scripts.command_line import OneLineParser, one_line
+from scripts.command_line import OneLineParser
 from scripts.pages import filled, markdown_table, read_page
 from scripts.project import DATABASE, ROOT, InputError, default_vars
-from scripts.run import BuildError, build, build_workspace
+from scripts.run import build, build_workspace, exit_code
 
 PUBLISHED = DATABASE.with_name("published.duckdb")
 PARSED = ROOT / "target" / "last_published" / "partial_parse.msgpack"
@@ -147,22 +147,10 @@ def published(argv: list[str]) -> None:
 
 def main() -> int:
     """Run, and turn what went wrong into an exit code and a message."""
-    try:
-        published(sys.argv[1:])
-    except InputError as error:
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
-        return 2
-    except BuildError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
-        return 130
-    except OSError as error:
-        print(f"error: the result could not be written ({error}): check the path and its rights.",
-              file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(
+        lambda: published(sys.argv[1:]),
+        "the result could not be written ({}): check the path and its rights.",
+    )
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from scripts.command_line import OneLineParser, one_line
 from scripts.database import open_build, samples_in
 from scripts.pages import filled, markdown_table, read_page
 from scripts.project import ROOT, InputError
-from scripts.run import PARSED, BuildError, build, build_workspace
+from scripts.run import PARSED, BuildError, build, build_workspace, exit_code
 
 PAGES = ("README.md", "docs/results.md")
 TIMEFRAMES = "5m 15m 1h 4h 8h 1d"
@@ -362,24 +362,10 @@ def draw(database: Path, names: Sequence[str], folder: Path) -> list[Path]:
 
 def main() -> int:
     """Run, and turn what went wrong into an exit code and a message."""
-    try:
-        written = results(sys.argv[1:])
-    except InputError as error:
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
-        return 2
-    except BuildError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
-        return 130
-    except OSError as error:
-        print(f"error: the pages could not be written ({error}): check the path and its rights.",
-              file=sys.stderr)
-        return 2
-    for path in written:
-        print(path)
-    return 0
+    return exit_code(
+        lambda: print(*results(sys.argv[1:]), sep="\n"),
+        "the pages could not be written ({}): check the path and its rights.",
+    )
 
 
 if __name__ == "__main__":

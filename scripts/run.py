@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +271,28 @@ def build_workspace() -> Iterator[Path]:
             shutil.rmtree(workspace, ignore_errors=True)
 
 
+def exit_code(work: Callable[[], None], unwritten: str) -> int:
+    """Do the work of a command that builds; return 0, or the code of what went wrong, and say it.
+
+    unwritten is the sentence for a result that could not be written, {} standing for why.
+    """
+    try:
+        work()
+    except InputError as error:
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
+        return 2
+    except BuildError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; nothing was written", file=sys.stderr)
+        return 130
+    except (OSError, duckdb.IOException) as error:
+        print(f"error: {unwritten.format(one_line(str(error)))}", file=sys.stderr)
+        return 2
+    return 0
+
+
 def run(argv: list[str]) -> list[Path]:
     """Do what the command line asks for; return the run folders.
 
@@ -301,23 +323,14 @@ def run(argv: list[str]) -> list[Path]:
 
 def main() -> int:
     """Run, and turn what went wrong into an exit code and a message."""
-    try:
-        folders = run(sys.argv[1:])
-    except InputError as error:
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
-        return 2
-    except BuildError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
-        return 130
-    except (OSError, duckdb.IOException) as error:
-        print(
-            f"error: the results could not be written ({one_line(str(error))}): make room on the"
-            " disk, or check the folder's rights.", file=sys.stderr,
-        )
-        return 2
+    folders: list[Path] = []
+    code = exit_code(
+        lambda: folders.extend(run(sys.argv[1:])),
+        "the results could not be written ({}): make room on the disk, or check the folder's"
+        " rights.",
+    )
+    if code:
+        return code
     from scripts.summary import summary
 
     for folder in folders:

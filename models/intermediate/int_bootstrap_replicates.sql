@@ -127,34 +127,7 @@ samples as (
     where strategy = {{ spot }} and bars >= {{ least_blocks() }} * block_bars
 ),
 
-replicates as (
-    select {{ whole_numbers(var('bootstrap_replicates')) }} as replicate
-),
-
-blocks as (
-    select {{ whole_numbers('max(blocks_drawn)') }} as block
-    from samples
-),
-
-uniforms as (
-    select
-        replicates.replicate,
-        blocks.block,
-        {{ bootstrap_uniform('replicates.replicate', 'blocks.block') }} as uniform
-    from replicates
-    cross join blocks
-),
-
-starts as (
-    select
-        samples.symbol,
-        samples.timeframe,
-        uniforms.replicate,
-        cast(floor(uniforms.uniform * samples.bars) as bigint) + 1 as place,
-        uniforms.block = samples.blocks_drawn as is_last
-    from samples
-    inner join uniforms on uniforms.block <= samples.blocks_drawn
-),
+starts as ({{ drawn_blocks('samples') }}),
 
 resampled as (
     select
