@@ -118,8 +118,7 @@ def rolling_vol(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: s
         if not path.empty:
             axes.plot(path["ts"], path["volatility"], label=strategy, **style)
     if paths.empty:
-        axes.text(0.5, 0.5, "Fewer than 7 days of evaluated bars", ha="center", fontsize=20,
-                  transform=axes.transAxes)
+        say(axes, "Fewer than 7 days of evaluated bars")
     else:
         figure.legend(loc="outside lower center", ncols=5)
     if not paths.empty and paths["volatility"].max() > 10 * paths["volatility"].min():
@@ -162,8 +161,7 @@ def rolling_variance_reduction(
             axes.plot(path["ts"], path["variance_left"], label=strategy, **style)
     answer = "How steady is the hedge?"
     if paths.empty:
-        axes.text(0.5, 0.5, "No hedge with 30 days of evaluated bars", ha="center", fontsize=20,
-                  transform=axes.transAxes)
+        say(axes, "No hedge with 30 days of evaluated bars")
         axes.yaxis.set_major_formatter(NullFormatter())
     else:
         axes.set_yscale("log")
@@ -248,8 +246,7 @@ def variance_components(
     )
     if is_proxy(connection):
         figure, axes = plt.subplots(figsize=SIZE)
-        axes.text(0.5, 0.5, "Not measured: there is no perp", ha="center", fontsize=20,
-                  transform=axes.transAxes)
+        say(axes, "Not measured: there is no perp")
         question = "What is the hedged variance made of?"
         axes.set_title(titled(question, connection, symbol, timeframe))
         return figure
@@ -298,8 +295,7 @@ def effectiveness_by_timeframe(
     question = "At which bar size does the hedge work?"
     top.set_title(titled(question, connection, symbol, "by timeframe"))
     if removed.empty or moves.empty:
-        top.text(0.5, 0.5, "No hedge with a cost and a perp", ha="center", fontsize=20,
-                 transform=top.transAxes)
+        say(top, "Not measured: there is no perp")
         return figure
     places = {name: place for place, name in enumerate(moves["timeframe"])}
     colours = styles(connection)
@@ -352,8 +348,7 @@ def cost_risk_frontier(
     answer = "What does less risk cost?"
     if points.empty:
         top.set_title(titled(answer, connection, symbol, timeframe))
-        top.text(0.5, 0.5, "No hedge with a cost and a perp", ha="center", fontsize=20,
-                 transform=top.transAxes)
+        say(top, "No hedge with a cost and a perp")
         return figure
     place = ["cost_bps_per_year", "risk_bps_per_root_day"]
     of_panel = points["is_selected"].notna()
@@ -423,6 +418,11 @@ def stack_bars(
     axes.axvline(0, color="black", lw=0.8)
     axes.xaxis.set_major_formatter(PERCENT)
     return level
+
+
+def say(axes: Axes, text: str) -> None:
+    """Write why there is nothing to draw, where it would be."""
+    axes.text(0.5, 0.5, text, ha="center", fontsize=20, transform=axes.transAxes)
 
 
 def share_text(share: float) -> str:
