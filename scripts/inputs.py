@@ -12,6 +12,7 @@ import os
 import re
 import stat
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -117,25 +118,35 @@ def read_strategies(
 ) -> tuple[list[str], dict[str, int]]:
     """Return the seed's strategies, and the rows of their longest frame, by timeframe."""
     seed = ROOT / "data" / "seeds" / "hedge_strategies.csv"
+    columns = ", ".join(
+        f"{name}: '{kind}'" for name, kind in json.loads(macros.strategy_columns()).items()
+    )
     try:
         rows = connection.execute(
             "select strategy, timeframe, greatest("
             f"    {beta_rows(macros)}, {vol_rows(macros)}, 0"
-            f") from ({macros.timeframe_rows()}), read_csv($seed, header = true, columns = {{"
-            "    strategy: 'varchar', estimator: 'varchar', is_vol_scaled: 'boolean',"
-            "    beta_window: 'varchar', vol_window: 'varchar', vol_target: 'double',"
-            "    rebalance_band: 'double', rebalance_every: 'integer', min_trade: 'double',"
-            "    halflife: 'integer', is_vol_budget: 'boolean'})",
-            {"seed": str(seed), "beta_window": macros.window_var("beta_window"),
-             "vol_window": macros.window_var("vol_window")},
+            f") from ({macros.timeframe_rows()}),"
+            f" read_csv($seed, header = true, columns = {{{columns}}})",
+            {"seed": str(seed), **window_vars(macros)},
         ).fetchall()
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{seed} cannot be read ({reason}): mend the row.") from error
+    names = list(dict.fromkeys(name for name, _, _ in rows))
+    return names, longest_frames((timeframe, needed) for _, timeframe, needed in rows)
+
+
+def window_vars(macros: ModuleType) -> dict[str, str]:
+    """Return the windows of strategies that have none of their own, by the var's name."""
+    return {name: macros.window_var(name) for name in ("beta_window", "vol_window")}
+
+
+def longest_frames(frames: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Return the most rows that are needed at each timeframe."""
     longest: dict[str, int] = {}
-    for _, timeframe, rows_needed in rows:
-        longest[timeframe] = max(rows_needed, longest.get(timeframe, 0))
-    return list(dict.fromkeys(name for name, _, _ in rows)), longest
+    for timeframe, rows in frames:
+        longest[timeframe] = max(rows, longest.get(timeframe, 0))
+    return longest
 
 
 def beta_rows(macros: ModuleType) -> str:
@@ -184,14 +195,11 @@ def check_sweep(
         for column, text in zip(found, row, strict=True):
             if text and text.strip():
                 check_parameter(path, name, column, text.strip(), columns[column])
-    windows = {
-        "beta_window": macros.window_var("beta_window"),
-        "vol_window": macros.window_var("vol_window"),
-    }
     needed = connection.execute(
         f"select strategy, timeframe, {beta_rows(macros)}, {vol_rows(macros)},"
         " coalesce(is_vol_scaled and is_vol_budget, false)"
-        f" from ({macros.timeframe_rows()}), ({macros.sweep_file_rows(path)})", windows,
+        f" from ({macros.timeframe_rows()}), ({macros.sweep_file_rows(path)})",
+        window_vars(macros),
     ).fetchall()
     for name, timeframe, beta, volatility, is_both in needed:
         for column, least, rows_needed in (
@@ -206,10 +214,10 @@ def check_sweep(
             raise InputError(
                 f"--sweep: {path}: {name} is both is_vol_scaled and is_vol_budget: leave one."
             )
-    longest: dict[str, int] = {}
-    for _, timeframe, beta, volatility, _ in needed:
-        longest[timeframe] = max(longest.get(timeframe, 0), beta or 0, volatility or 0)
-    return longest
+    return longest_frames(
+        (timeframe, max(beta or 0, volatility or 0))
+        for _, timeframe, beta, volatility, _ in needed
+    )
 
 
 def check_parameter(
