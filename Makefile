@@ -7,7 +7,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: help setup sample fetch hedge-mvp published results test clean
+.PHONY: help setup setup-dev sample fetch hedge-mvp published results test clean
 
 help:
 	@echo "make hedge-mvp [SPOT= PERP= FUNDING= SYMBOL= TIMEFRAME= FEES_BPS= OUT=]   build, and print the run folder"
@@ -23,6 +23,12 @@ setup: $(VENV)/.installed
 $(VENV)/.installed: requirements.txt
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+setup-dev: $(VENV)/.installed-dev
+
+$(VENV)/.installed-dev: requirements-dev.txt requirements.txt | $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 sample: setup
@@ -68,7 +74,7 @@ results: setup
 # quoted by the shell, not by make: paths may hold spaces and quotes
 export SPOT PERP FUNDING SYMBOL TIMEFRAME FEES_BPS OUT START END INTERVAL BASE_URL PAGE
 
-test: setup
+test: setup-dev
 	@$(BIN)/dbt parse --warn-error --no-partial-parse --quiet
 	@$(BIN)/python -m pytest
 
