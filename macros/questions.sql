@@ -142,6 +142,11 @@
             group by symbol, timeframe, strategy, periods_per_year, is_perp_proxy
             order by symbol, timeframe, strategy",
         ),
+        (
+            'hedge_figures()',
+            'Every figure of every strategy: what it is, and a query that computes it again',
+            figures_listed(),
+        ),
     ]) -%}
 {%- endmacro %}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -43,3 +44,12 @@ def samples_in(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
         "select symbol, timeframe from int_samples where evaluated_bars > 0"
         " order by symbol, periods_per_year desc"
     ).fetchall()
+
+
+def rows(
+    connection: duckdb.DuckDBPyConnection, query: str, *parameters: object
+) -> list[dict[str, Any]]:
+    """Return the rows of a query as dicts, what is not known as None."""
+    cursor = connection.execute(query, parameters)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -25,8 +25,8 @@ from typing import Any
 
 import duckdb
 
-from scripts import plots
-from scripts.database import open_build, samples_in
+from scripts import plots, report
+from scripts.database import open_build, rows, samples_in
 from scripts.project import DATABASE, ROOT, InputError, safe_name, sql_text
 
 SCHEMA_VERSION = 1
@@ -40,7 +40,7 @@ CSV_FILES = {
     "beta_series.csv": ("beta_series", "*", "true", "strategy, ts"),
     "returns_decomposed.csv": ("returns_decomposed", "*", "true", "strategy, ts"),
 }
-PACKAGES = ("dbt-core", "dbt-duckdb", "duckdb", "matplotlib", "numpy", "pandas")
+PACKAGES = ("dbt-core", "dbt-duckdb", "duckdb", "matplotlib", "numpy", "pandas", "plotly")
 
 
 def export(
@@ -126,12 +126,17 @@ def write_tables(
         connection, folder / f"{relation}.jsonl", "format json", relation, "*",
         of_sample(connection, relation, symbol, timeframe), "seq",
     )
-    write_json(folder / "metrics.json", metrics(connection, symbol, timeframe))
     (verdict,) = rows(
-        connection, "from hedge_verdict where symbol = ? and timeframe = ?", [symbol, timeframe]
+        connection, "from hedge_verdict where symbol = ? and timeframe = ?", symbol, timeframe
     )
-    write_json(folder / "verdict.json", verdict)
-    write_json(folder / "metadata.json", run_metadata(connection, symbol, timeframe, arguments))
+    contents = {
+        "metrics": metrics(connection, symbol, timeframe),
+        "verdict": verdict,
+        "metadata": run_metadata(connection, symbol, timeframe, arguments),
+    }
+    for name, content in contents.items():
+        write_json(folder / f"{name}.json", content)
+    report.write(connection, symbol, timeframe, folder / "report.html", **contents)
 
 
 def copy(
@@ -178,17 +183,17 @@ def metrics(
     key = [symbol, timeframe]
     sample = rows(
         connection,
-        "from int_samples where symbol = ? and timeframe = ?", key,
+        "from int_samples where symbol = ? and timeframe = ?", *key,
     )[0]
     strategies = rows(
         connection,
         "select metrics.* from hedge_metrics as metrics join hedge_strategies using (strategy)"
-        " where symbol = ? and timeframe = ? order by hedge_strategies.rowid", key,
+        " where symbol = ? and timeframe = ? order by hedge_strategies.rowid", *key,
     )
     incidents = rows(
         connection,
         "select kind, count(*) as incidents from data_incidents where symbol = ?"
-        " group by kind order by kind", [symbol],
+        " group by kind order by kind", symbol,
     )
     build = rows(connection, "from int_build")[0]
     selected = rows(connection, "from int_strategies where is_selected")[0]
@@ -233,7 +238,7 @@ def run_metadata(
     inputs = rows(
         connection,
         "select leg, source_file as path, input_rows as rows, usable_rows, first_ts, last_ts"
-        " from int_input_files where symbol = ? order by all", [symbol],
+        " from int_input_files where symbol = ? order by all", symbol,
     )
     for file in inputs:
         with open(file["path"], "rb") as opened:
@@ -252,15 +257,6 @@ def run_metadata(
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "inputs": inputs,
     }
-
-
-def rows(
-    connection: duckdb.DuckDBPyConnection, query: str, parameters: list[Any] | None = None
-) -> list[dict[str, Any]]:
-    """Return the rows of a query, as dicts."""
-    cursor = connection.execute(query, parameters)
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import matplotlib
@@ -33,6 +33,7 @@ COLOURS = ("#444444", "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#CC79A7", "#E
 SIZE = (10.0, 6.0)
 # parts of a sum, in colours that no strategy has
 TOTAL, ADDED, TAKEN = "#000000", "#8C6BB1", "#BDBDBD"
+PART_COLOURS = ("#4477AA", "#228833", "#CC3311", "#BBBBBB")
 WIDEST_LINE, NARROWEST_LINE = 3.6, 1.2
 REMOVED = FuncFormatter(lambda left, _: f"{100 * (1 - left):.8g} %")
 PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.6g} %")
@@ -234,32 +235,16 @@ def variance_components(
     connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str
 ) -> Figure:
     """Draw the selected strategy's variance as bars that start where the last one ended."""
-    components = query(
-        connection,
-        "select strategy, components.component, components.variance / spot.variance as share"
-        " from variance_components as components"
-        " join int_strategies using (timeframe, strategy)"
-        " join (from variance_components where component = 'r_spot') as spot"
-        " using (symbol, timeframe, strategy)"
-        " where symbol = ? and timeframe = ? and is_selected",
-        symbol, timeframe,
-    )
     if is_proxy(connection):
         figure, axes = plt.subplots(figsize=SIZE)
         say(axes, "Not measured: there is no perp")
         question = "What is the hedged variance made of?"
         axes.set_title(titled(question, connection, symbol, timeframe))
         return figure
-    strategy = components["strategy"].iloc[0]
-    shares = components.set_index("component")["share"].fillna(0)
-    # variances first, then what they share
-    shares = shares[sorted(shares.index, key=lambda name: name.startswith("2cov"))]
-    price = [name for name in shares.index if not {"funding", "fees"} & set(name.split("_"))]
-    other = [name for name in shares.index if name not in price]
+    strategy, price, rest = variance_bars(connection, symbol, timeframe)
     figure, (top, bottom) = plt.subplots(2, 1, figsize=SIZE, height_ratios=[4, 9])
-    price_total = stack_bars(top, shares[price], start=None, end_label="price risk left")
-    stack_bars(bottom, shares[other], start=("price risk left", price_total),
-               end_label="hedged variance")
+    draw_bars(top, price)
+    draw_bars(bottom, rest)
     question = f"What is the hedged variance made of ({strategy})?"
     top.set_title(titled(question, connection, symbol, timeframe))
     bottom.set_title("What is left, enlarged", fontsize=12)
@@ -389,23 +374,61 @@ def cost_risk_frontier(
     return figure
 
 
-def stack_bars(
-    axes: Axes, heights: pd.Series, start: tuple[str, float] | None, end_label: str
-) -> float:
-    """Draw bars that each begin where the one before ended, then their sum; return the sum.
+class Bar(NamedTuple):
+    """A part of a sum: it starts where the one before ended."""
 
-    start is a first bar, label and length, that the others are added to.
+    label: str
+    length: float
+    left: float
+    colour: str
+
+
+def variance_bars(
+    connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str
+) -> tuple[str, list[Bar], list[Bar]]:
+    """Return the selected strategy, the parts of its price risk, and what they leave with the rest.
+
+    Lengths are shares of the unhedged variance.
     """
-    bars = [(*start, 0.0, TOTAL)] if start else []
-    level = start[1] if start else 0.0
-    for name, height in heights.items():
+    components = query(
+        connection,
+        "select strategy, components.component, components.variance / spot.variance as share"
+        " from variance_components as components"
+        " join int_strategies using (timeframe, strategy)"
+        " join (from variance_components where component = 'r_spot') as spot"
+        " using (symbol, timeframe, strategy)"
+        " where symbol = ? and timeframe = ? and is_selected",
+        symbol, timeframe,
+    )
+    shares = components.set_index("component")["share"].fillna(0)
+    # variances first, then what they share
+    shares = shares[sorted(shares.index, key=lambda name: name.startswith("2cov"))]
+    price = [name for name in shares.index if not {"funding", "fees"} & set(name.split("_"))]
+    other = [name for name in shares.index if name not in price]
+    of_prices = stack(shares[price], first=None, total="price risk left")
+    rest = stack(
+        shares[other], first=("price risk left", of_prices[-1].length), total="hedged variance"
+    )
+    return components["strategy"].iloc[0], of_prices, rest
+
+
+def stack(lengths: pd.Series, first: tuple[str, float] | None, total: str) -> list[Bar]:
+    """Return bars that each begin where the one before ended, then their sum.
+
+    first is a bar, label and length, that the others are added to.
+    """
+    bars = [Bar(*first, 0.0, TOTAL)] if first else []
+    level = first[1] if first else 0.0
+    for name, length in lengths.items():
         label = str(name).replace("2cov_", "2 cov(").replace("_r_", ", r_")
-        bars.append((
-            f"{label})" if "(" in label else label,
-            height, level, ADDED if height > 0 else TAKEN,
-        ))
-        level += height
-    bars.append((end_label, level, 0.0, TOTAL))
+        colour = ADDED if length > 0 else TAKEN
+        bars.append(Bar(f"{label})" if "(" in label else label, length, level, colour))
+        level += length
+    return [*bars, Bar(total, level, 0.0, TOTAL)]
+
+
+def draw_bars(axes: Axes, bars: list[Bar]) -> None:
+    """Draw bars from the top down, each with its length in words."""
     labels, lengths, lefts, colours = zip(*bars, strict=True)
     axes.barh(labels, lengths, left=lefts, color=colours, height=0.7)
     ends = [max(left, left + length) for left, length in zip(lefts, lengths, strict=True)]
@@ -417,7 +440,6 @@ def stack_bars(
     axes.grid(visible=False, axis="y")
     axes.axvline(0, color="black", lw=0.8)
     axes.xaxis.set_major_formatter(PERCENT)
-    return level
 
 
 def say(axes: Axes, text: str) -> None:

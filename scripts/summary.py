@@ -64,19 +64,20 @@ def table(strategies: dict[str, dict[str, Any]], selected: str) -> list[str]:
 
 def order_sentence(order: dict[str, Any]) -> str:
     """Return what a desk would do now, and how old the data are that say so."""
-    if order["order_notional_frac"] < NOTHING:
-        action = f"hold {order['hedge_ratio_before']:.4f} perp per spot notional"
-    else:
-        action = f"{order['order_side']} {order['order_notional_frac']:.4%} of the spot notional"
-        if order["order_qty"] is not None:
-            action += f" ({order['order_qty']:.6g} perp coins per spot coin)"
-        action += (
-            f", from {order['hedge_ratio_before']:.4f} to {order['hedge_ratio_target']:.4f}"
-        )
     return (
-        f"Next order ({order['strategy']}, dry run): {action};"
+        f"Next order ({order['strategy']}, dry run): {order_action(order)};"
         f" decided at {order['decision_ts']}, on data {age(order['data_age_hours'])} old"
     )
+
+
+def order_action(order: dict[str, Any]) -> str:
+    """Return what an order of the log does."""
+    if order["order_notional_frac"] < NOTHING:
+        return f"hold {order['hedge_ratio_before']:.4f} perp per spot notional"
+    action = f"{order['order_side']} {order['order_notional_frac']:.4%} of the spot notional"
+    if order["order_qty"] is not None:
+        action += f" ({order['order_qty']:.6g} perp coins per spot coin)"
+    return f"{action}, from {order['hedge_ratio_before']:.4f} to {order['hedge_ratio_target']:.4f}"
 
 
 def age(hours: float) -> str:
