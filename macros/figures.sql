@@ -6,15 +6,24 @@
 -#}
 {% macro figures() -%}
     {%- set money -%}
-with money as (
+with spot as (
+    select r.*, close_spot / (1 + r.r_spot) as spot_before
+    from returns_decomposed as r
+    inner join prices_merged using (symbol, timeframe, ts)
+    where ROWS
+),
+
+notionals as (
+    select *, spot_before / first_value(spot_before) over (order by ts) as notional
+    from spot
+),
+
+money as (
     select
         ts,
-        close_spot / (1 + r.r_spot) as spot_before,
-        spot_before / first_value(spot_before) over (order by ts) as notional,
         sum(notional * r_net) over (order by ts) as result,
         sum(notional * r_hedge) over (order by ts) as perp_result
-    from returns_decomposed as r join prices_merged using (symbol, timeframe, ts)
-    where ROWS
+    from notionals
 )
     {%- endset -%}
     {%- set weeks -%}
@@ -51,17 +60,17 @@ with weeks as (
         )) -%}
     {%- endfor -%}
     {%- for figure, start, query in [
-        ('worst_week', weeks, 'select min(week_return) from weeks'),
-        ('pnl_frac', money, 'select last(result order by ts) from money'),
+        ('worst_week', weeks, '\nselect min(week_return)\nfrom weeks'),
+        ('pnl_frac', money, '\nselect last(result order by ts)\nfrom money'),
         (
             'pnl_max_drawdown',
             money,
-            ', peaks as (select *, greatest(0, max(result) over (order by ts)) as peak'
-            ~ ' from money)\nselect min((1 + result) / (1 + peak) - 1) from peaks',
+            ',\n\npeaks as (\n    select *, greatest(0, max(result) over (order by ts)) as peak\n'
+            ~ '    from money\n)\n\nselect min((1 + result) / (1 + peak) - 1)\nfrom peaks',
         ),
-        ('perp_pnl_low', money, 'select least(0, min(perp_result)) from money'),
+        ('perp_pnl_low', money, '\nselect least(0, min(perp_result))\nfrom money'),
     ] -%}
-        {%- do queries.append((figure, start ~ '\n' ~ query)) -%}
+        {%- do queries.append((figure, start ~ query)) -%}
     {%- endfor -%}
     {%- do return(queries) -%}
 {%- endmacro %}

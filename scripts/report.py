@@ -143,11 +143,10 @@ def strategy_figures(
         "from hedge_intervals where symbol = ? and timeframe = ?",
         symbol, timeframe,
     ):
-        figures[row["strategy"]] |= {
-            row["metric"]: row["estimate"],
-            f"{row['metric']}_low": row["ci_low"],
-            f"{row['metric']}_high": row["ci_high"],
-        }
+        of_strategy = figures[row["strategy"]]
+        of_strategy.setdefault(row["metric"], row["estimate"])
+        of_strategy[f"{row['metric']}_low"] = row["ci_low"]
+        of_strategy[f"{row['metric']}_high"] = row["ci_high"]
     return figures
 
 
@@ -181,8 +180,15 @@ def charts(
         *sample, selected,
     )
     styles = plots.styles(connection)
-    shown = {selected, "naive_hold"} | plots.unhedged_strategies(connection)
-    drawn = [*shown & styles.keys(), *(name for name in styles if name not in shown)][:MOST_LINES]
+    shown = {
+        row["strategy"] for row in rows(
+            connection,
+            "select strategy from int_strategies"
+            " where timeframe = ? and (is_selected or is_benchmark or estimator = 'none')",
+            timeframe,
+        )
+    }
+    drawn = sorted(styles, key=lambda name: name not in shown)[:MOST_LINES]
     lined = {name: style for name, style in styles.items() if name in drawn}
     made = {
         "growth": ("How did each grow, and how far did it fall?", growth(lines, lined, shown)),
@@ -202,8 +208,8 @@ def charts(
             "name": name,
             "question": question,
             "height": figure.layout.height,
-            # in a script element nothing may look like its end
-            "json": figure.to_json().replace("</", "<\\/"),
+            # in a script element nothing may look like its end, or a comment
+            "json": figure.to_json().replace("<", "\\u003c"),
         }
         for name, (question, figure) in made.items()
     ]
