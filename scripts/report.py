@@ -343,7 +343,8 @@ def variance(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str)
             y=[bar.label for bar in bars], x=[abs(bar.length) for bar in bars],
             base=[min(bar.left, bar.left + bar.length) for bar in bars],
             marker_color=[bar.colour for bar in bars],
-            text=[plots.share_text(bar.length) for bar in bars], textposition="outside", textfont_size=11,
+            text=[plots.share_text(bar.length) for bar in bars],
+            textposition="outside", textfont_size=11,
             hovertemplate="%{y}: %{text}<extra></extra>",
         )
         ends = [end for bar in bars for end in (bar.left, bar.left + bar.length)]
