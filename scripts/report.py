@@ -66,6 +66,13 @@ def write(
     """
     sample = (symbol, timeframe)
     selected = metrics["selected_strategy"]
+    strategies = strategy_figures(connection, *sample)
+    queries = rows(
+        connection,
+        "select figure, definition, query from hedge_figures()"
+        " where symbol = ? and timeframe = ? and strategy = ?",
+        *sample, selected,
+    )
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE.parent), autoescape=True,
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -80,7 +87,7 @@ def write(
         order=next_order(connection, *sample),
         selected=selected,
         yardstick=min(plots.unhedged_strategies(connection), default=selected),
-        strategies=strategy_figures(connection, *sample),
+        strategies=strategies,
         figures=FIGURES,
         months=month_figures(connection, *sample, selected),
         month_figures=MONTH_FIGURES,
@@ -90,12 +97,8 @@ def write(
             " severity = 'error' desc, severity = 'warn' desc, ts, source, kind limit ?",
             symbol, MOST_INCIDENTS,
         ),
-        queries=rows(
-            connection,
-            "select figure, definition, query from hedge_figures()"
-            " where symbol = ? and timeframe = ? and strategy = ?",
-            *sample, selected,
-        ),
+        # what is not known, such as risk without a perp, has no query either
+        queries=[row for row in queries if strategies[selected][row["figure"]] is not None],
         rules=rows(
             connection,
             "select table_name, comment from duckdb_tables() where schema_name = 'main'"
@@ -323,9 +326,9 @@ def volatility(
     add_lines(
         figure, 1, lines[lines["value"] > 0], "volatility", styles, shown, "%{y:.2%}"
     )
+    figure.update_yaxes(type="log", tickformat=PERCENT, dtick="D2")
     if not figure.data:
         say(figure, "Fewer than 7 days of evaluated bars")
-    figure.update_yaxes(type="log", tickformat=PERCENT, dtick="D2")
     return figure
 
 
@@ -403,6 +406,7 @@ def cost(
     figure = stacked(["Each strategy, on log scales"], 480)
     if points.empty:
         say(figure, "No hedge with a cost and a perp")
+        return figure
     sweep = points[~points["strategy"].isin(list(styles))]
     groups = [("sweep", sweep, plots.TAKEN, "circle", 5)] if len(sweep) else []
     for strategy, style in styles.items():
@@ -429,6 +433,10 @@ def cost(
 
 def say(figure: go.Figure, text: str) -> None:
     """Write why there is nothing to draw, where it would be."""
+    figure.layout.annotations = ()
+    figure.update_layout(height=160)
     figure.add_annotation(
         text=text, showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5, font_size=18
     )
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)

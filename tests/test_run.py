@@ -119,6 +119,11 @@ def test_without_a_perp_risk_is_not_measured(project: Project, tmp_path: Path) -
     assert metrics["perp_is_proxy"] is True
     assert json.loads((folder / "metadata.json").read_text())["perp_is_proxy"] is True
     assert metrics["incidents"] == {"perp_is_proxy": 1}
+    page = (folder / "report.html").read_text()
+    assert "No perp was given: spot stands in for it." in page
+    assert page.count("Not measured: there is no perp") == 1
+    assert 'data-query="total_return"' in page
+    assert 'data-query="sharpe"' not in page
     risk = {"variance_reduction", "variance_reduction_price", "sharpe", "volatility",
             "max_drawdown", "pnl_max_drawdown"}
     for name, figures in metrics["strategies"].items():
