@@ -41,7 +41,9 @@ class Project:
     """A copy of the project, with its own database and runs."""
 
     def __init__(self, root: Path) -> None:
-        for name in ("dbt_project.yml", "profiles.yml", "models", "macros", "tests", "scripts"):
+        for name in (
+            "dbt_project.yml", "profiles.yml", "models", "macros", "analyses", "tests", "scripts",
+        ):
             source = ROOT / name
             if source.is_dir():
                 ignored = shutil.ignore_patterns("*.py", "__pycache__") if name == "tests" else None
