@@ -5,8 +5,9 @@
 -- it. Their ratio is the cost of a trade, slippage included, at which both end level:
 -- below it, rebalancing paid.
 -- Caveats: it compares sums of returns, not risk, so look at volatility too (a year,
--- net of the built fees): a partial hedge gains by holding spot while spot rises. One
--- sample, no interval: hedge_intervals and hedge_verdict say how sure a difference is.
+-- net of the built fees): a partial hedge gains by holding spot while spot rises. A
+-- large break_even_bps of a small extra_turnover says little. One sample, no interval:
+-- hedge_intervals and hedge_verdict say how sure a difference is.
 with
 gross as (
     select
@@ -43,8 +44,9 @@ compared as (
         scored.symbol,
         scored.timeframe,
         scored.strategy,
-        scored.gross_return - benchmark.gross_return as gain,
-        scored.turnover - benchmark.turnover as extra_turnover,
+        -- what two equal strategies differ by in rounding is nothing
+        round(scored.gross_return - benchmark.gross_return, 9) + 0.0 as gain,
+        round(scored.turnover - benchmark.turnover, 9) + 0.0 as extra_turnover,
         scored.volatility,
         scored.is_benchmark
     from scored
@@ -58,8 +60,8 @@ select
     symbol,
     timeframe,
     strategy,
-    round(gain, 6) as gain,
-    round(extra_turnover, 3) as extra_turnover,
+    round(gain, 6) + 0.0 as gain,
+    round(extra_turnover, 3) + 0.0 as extra_turnover,
     case
         when extra_turnover > 0 and gain > 0
             then round(10000 * gain / extra_turnover, 3)

@@ -4,7 +4,8 @@
     Those without a strategy answer for all of them.
 
     The answers are for reading: columns that fit into a terminal of 120, rounded. All
-    digits are in the tables, and in compare_runs; what_if keeps 8 decimals.
+    digits are in the tables, and in compare_runs; what_if keeps 8 decimals. `+ 0.0` makes
+    0 of a rounded -0.0.
 -#}
 {% macro questions() -%}
     {%- do return([
@@ -20,7 +21,6 @@
                 round(metrics.sharpe, 2) as sharpe,
                 [round(sharpe.ci_low, 2), round(sharpe.ci_high, 2)] as sharpe_95,
                 round(metrics.variance_reduction, 5) as variance_removed,
-                -- + 0.0: a rounded -0.0 is 0
                 [round(removed.ci_low, 5) + 0.0, round(removed.ci_high, 5) + 0.0]
                     as removed_95
             from hedge_metrics as metrics
@@ -88,11 +88,11 @@
                 timeframe,
                 strategy,
                 month,
-                round(funding, 6) as funding,
-                round(fees, 6) as fees,
-                round(basis, 6) as basis,
-                round(unhedged, 6) as unhedged,
-                round(net, 6) as net
+                round(funding, 6) + 0.0 as funding,
+                round(fees, 6) + 0.0 as fees,
+                round(basis, 6) + 0.0 as basis,
+                round(unhedged, 6) + 0.0 as unhedged,
+                round(net, 6) + 0.0 as net
             from carry_attribution
             order by symbol, timeframe, strategy, month",
         ),
@@ -261,8 +261,13 @@
         {%- endfor %}
         run
     from listed
-    -- of two runs in a second, the second has a suffix
-    order by built_ts desc nulls last, length(run) desc, run desc, place
+    order by
+        built_ts desc nulls last,
+        symbol,
+        -- of two runs in a second, the second has a suffix
+        length(run) desc,
+        run desc,
+        place
 {%- endmacro %}
 
 

@@ -95,6 +95,20 @@ class Project:
         with duckdb.connect(str(self.database), read_only=True) as connection:
             return connection.execute(sql).fetchdf()
 
+    def undescribed(self) -> list[tuple[str, str | None]]:
+        """Return the tables, views and columns of the built database without a comment."""
+        rows = self.query(
+            "select relation, name from ("
+            "  select table_name as relation, column_name as name, comment, schema_name, internal"
+            "  from duckdb_columns()"
+            "  union all select table_name, null, comment, schema_name, internal"
+            "  from duckdb_tables()"
+            "  union all select view_name, null, comment, schema_name, internal"
+            "  from duckdb_views()"
+            ") where not internal and schema_name = 'main' and trim(coalesce(comment, '')) = ''"
+        )
+        return list(rows.itertuples(index=False, name=None))
+
 
 @pytest.fixture(scope="session")
 def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Project]:
