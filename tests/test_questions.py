@@ -255,6 +255,14 @@ def test_latest_counts_where_it_is_asked_for(project: Project, runs: Path) -> No
         assert found["built_ts"].notna().all()
 
 
+def test_runs_lie_in_runs_where_the_client_was_started(
+    project: Project, sample_project: tuple[Project, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.root)
+    found = project.query("from compare_runs()")
+    assert str(sample_project[1].relative_to(project.root)) in set(found["run"])
+
+
 def test_no_run_is_said_in_a_sentence(project: Project, tmp_path: Path) -> None:
     with pytest.raises(duckdb.InvalidInputException, match="There is no run folder .* in /"):
         compared(project, tmp_path)
