@@ -172,7 +172,8 @@
         ),
         (
             'hedge_figures()',
-            'Every figure of every strategy: what it is, and a query that computes it again',
+            'hedge_figures()',
+            'Every figure: what it is, and a query that computes it again',
             figures_listed(),
         ),
     ]) -%}
