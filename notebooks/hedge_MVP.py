@@ -432,16 +432,23 @@ draw("variance_components")
 sql("""
 select
     strategy,
-    100 * variance_reduction as removed_pct,
-    100 * variance_reduction_low as low_pct,
-    100 * variance_reduction_high as high_pct,
-    sharpe,
-    sharpe_low,
-    sharpe_high,
-    100 * utility as utility_pct,
-    100 * max_drawdown as drawdown_pct
-from compare_strategies()
+    100 * metrics.variance_reduction as removed_pct,
+    100 * removed.ci_low as removed_low,
+    100 * removed.ci_high as removed_high,
+    metrics.sharpe,
+    sharpe.ci_low as sharpe_low,
+    sharpe.ci_high as sharpe_high,
+    100 * utility.estimate as utility_pct,
+    100 * metrics.max_drawdown as drawdown_pct
+from hedge_metrics as metrics
+left join (from hedge_intervals where metric = 'variance_reduction') as removed
+    using (symbol, timeframe, strategy)
+left join (from hedge_intervals where metric = 'sharpe') as sharpe
+    using (symbol, timeframe, strategy)
+left join (from hedge_intervals where metric = 'utility') as utility
+    using (symbol, timeframe, strategy)
 where symbol = $symbol and timeframe = $timeframe
+order by utility.estimate desc nulls last, strategy
 """)
 
 # %% [markdown]
@@ -553,17 +560,10 @@ limit 5
 
 # %%
 sql("""
-select
-    place,
-    100 * drawdown as drawdown_pct,
-    first_ts,
-    lowest_ts,
-    last_ts,
-    bars,
-    is_made_up
+select 100 * drawdown as drawdown_pct, first_ts, lowest_ts, made_up_ts
 from worst_drawdowns(n := 3)
 where symbol = $symbol and timeframe = $timeframe and strategy = $strategy
-order by place
+order by drawdown
 """)
 
 # %% [markdown]
@@ -641,7 +641,7 @@ limit 1
 # Questions that come up are macros of the file, and it lists them:
 
 # %%
-sql("select name, what, example from hedge_help() where kind = 'question'")
+sql("select example, what from hedge_help() where kind = 'question'")
 
 # %% [markdown]
 # `from hedge_help()` lists the tables, too, and each column carries its own description:
