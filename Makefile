@@ -84,14 +84,13 @@ notebook: $(VENV)/.installed-notebook
 	@if [ -z "$$HEDGE_DATABASE" ] && [ ! -e data/hedge.duckdb ]; then \
 		$(MAKE) --no-print-directory hedge-mvp; \
 	fi
-	@$(BIN)/jupyter lab notebooks/hedge_MVP.ipynb
+	@$(BIN)/jupyter lab --ServerApp.root_dir=. notebooks/hedge_MVP.ipynb
 
 notebook-outputs: setup-dev
 	@$(BIN)/python -m scripts.notebook
 
 # quoted by the shell, not by make: paths may hold spaces and quotes
-export SPOT PERP FUNDING SYMBOL TIMEFRAME FEES_BPS OUT START END INTERVAL BASE_URL PAGE \
-	HEDGE_DATABASE
+export SPOT PERP FUNDING SYMBOL TIMEFRAME FEES_BPS OUT START END INTERVAL BASE_URL PAGE
 
 test: setup-dev
 	@$(BIN)/dbt parse --warn-error --no-partial-parse --quiet

@@ -8,7 +8,7 @@
 #       format_name: percent
 #       format_version: '1.3'
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -53,7 +53,7 @@ pd.options.display.float_format = lambda number: f"{round(number, 9) + 0:,.6g}"
 pd.options.display.max_columns = None
 pd.options.display.max_colwidth = None
 
-database = ROOT / os.environ.get("HEDGE_DATABASE", DATABASE)
+database = ROOT / (os.environ.get("HEDGE_DATABASE") or DATABASE)
 with open_build(database) as build:
     # the first of the build: for another one, write it here
     symbol, timeframe = samples_in(build)[0]

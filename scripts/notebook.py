@@ -55,6 +55,7 @@ def executed(database: Path) -> nbformat.NotebookNode:
 def without_noise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return the notebook with nothing that a second execution would change, and small plots."""
     notebook.metadata["language_info"] = {"name": "python"}
+    notebook.metadata["jupytext"].pop("text_representation")  # as JupyterLab leaves it
     for place, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{place}"
         for output in cell.get("outputs", ()):
