@@ -30,7 +30,6 @@ from scripts.run import BuildError, exit_code
 
 CELLS = ROOT / "notebooks" / "hedge_MVP.py"
 NOTEBOOK = CELLS.with_suffix(".ipynb")
-COLOURS_OF_PLOTS = 64
 
 
 def executed(database: Path) -> nbformat.NotebookNode:
@@ -65,10 +64,12 @@ def without_noise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def in_few_colours(png: str) -> str:
-    """Return a plot, PNG in base64, at a third of its size."""
+    """Return a plot, PNG in base64, with 256 colours: a third of its size."""
     image = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
     small = io.BytesIO()
-    image.quantize(COLOURS_OF_PLOTS, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    # other methods give the few pixels of a strategy's marker another strategy's colour
+    image = image.quantize(method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    image.save(small, "PNG", optimize=True)
     return base64.b64encode(small.getvalue()).decode()
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 from pathlib import Path
 
 import jupytext
+import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
 import pytest
 from nbclient.exceptions import CellExecutionError
+from PIL import Image
 
-from scripts import notebook
+from scripts import notebook, plots
 from scripts.run import BuildError
 from tests.conftest import Project, read_metrics
 
@@ -117,6 +122,24 @@ def test_nothing_of_a_machine_is_committed(committed: nbformat.NotebookNode) -> 
     assert set(committed["metadata"]) == {"jupytext", "kernelspec", "language_info"}
     assert not any(cell["metadata"] for cell in committed["cells"])
     assert notebook.NOTEBOOK.stat().st_size < LARGEST_BYTES
+
+
+def test_small_markers_keep_their_colour() -> None:
+    figure, axes = plt.subplots()
+    axes.plot([0, 1], [0, 1], color=plots.COLOURS[1], linewidth=30)
+    axes.scatter(range(len(plots.COLOURS)), [2] * len(plots.COLOURS), s=9, color=plots.COLOURS)
+    drawn = io.BytesIO()
+    figure.savefig(drawn)
+    plt.close(figure)
+    small = base64.b64decode(
+        notebook.in_few_colours(base64.b64encode(drawn.getvalue()).decode())
+    )
+    before, after = (
+        np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=int)
+        for png in (drawn.getvalue(), small)
+    )
+    assert len(small) < len(drawn.getvalue()) / 2
+    assert np.abs(before - after).max() <= 16
 
 
 def test_a_cell_that_fails_is_told_in_one_line(
