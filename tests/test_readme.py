@@ -92,7 +92,7 @@ def shell(project: Project, command: str, base_url: str = "") -> subprocess.Comp
 
 
 def test_commands(reader: Project, dumps: str) -> None:
-    assert len(COMMANDS) == 10
+    assert len(COMMANDS) == 11
     for command in COMMANDS:
         done = shell(reader, command, base_url=dumps)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
@@ -104,6 +104,8 @@ def test_commands(reader: Project, dumps: str) -> None:
         elif "hedge-mvp" in command or "scripts." in command:
             folder = Path(done.stdout.strip())
             assert (folder / "metrics.json").exists(), command
+        elif command == "make docs":
+            assert "compare_strategies" in Path(done.stdout.strip()).read_text()
         elif command.startswith("duckdb"):
             assert "rolling_ols" in done.stdout
 
