@@ -1,8 +1,3 @@
-{#-
-    Questions that come up, as table macros of the built database: `from hedge_help()`
-    lists them. Each: its name with parameters, what it answers, and its SQL. Those
-    without a strategy answer for all of them.
--#}
 {% macro questions() -%}
     {%- do return([
         (
@@ -146,10 +141,7 @@
 {%- endmacro %}
 
 
-{#-
-    What puts the questions into the database, and the list of them with its tables. They
-    name tables that only a whole build has.
--#}
+{#- The questions name tables that only a whole build has. -#}
 {% macro create_questions() -%}
     {%- for head, answer, sql in questions() -%}
         create or replace macro {{ head }} as table {{ sql }};

@@ -23,7 +23,7 @@ TARGET = ROOT / "target" / "docs"
 # before their names are filled in
 MENDED = {
     "${require('./assets/favicons/favicon.ico')}": "data:,",
-    'xlink:href="{{': 'ng-attr-xlink:href="{{',
+    'xlink:href="{{': 'ng-attr-href="{{',
 }
 
 
