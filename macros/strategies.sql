@@ -1,9 +1,3 @@
-{#-
-    The parameters of strategies at each timeframe, with the vars where a row leaves one
-    empty.
-
-    rows: a relation with the columns of data/seeds/hedge_strategies.csv.
--#}
 {% macro strategies_from(rows) -%}
     with
     strategies as (select * from {{ rows }}),
@@ -46,16 +40,11 @@
 {%- endmacro %}
 
 
-{#-
-    Whether this build scores the strategies of a file, beside those of the seed (the
-    panel).
--#}
 {% macro has_sweep() -%}
     {{- 'yes' if var('sweep') | string | trim -}}
 {%- endmacro %}
 
 
-{#- The strategies of the panel and those of the sweep, as a relation. -#}
 {% macro all_strategies() -%}
     {%- if has_sweep() -%}
         (

@@ -1,5 +1,3 @@
--- A slope needs three rows, a standard deviation two, a target must be positive, and no
--- rule can be negative.
 select
     timeframe,
     strategy,
