@@ -102,7 +102,7 @@ def test_every_macro_and_argument_is_described(manifest: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize(
-    ("exposure", "script"), [("run_folder", "export"), ("run_plots", "plots")]
+    ("exposure", "script"), [("run_folder", "export"), ("run_plots", "plots"), ("report", "report")]
 )
 def test_exposures_depend_on_what_their_script_reads(
     manifest: dict[str, Any], exposure: str, script: str
