@@ -45,10 +45,12 @@ def all_nodes(sample_project: tuple[Project, Path]) -> dict[str, Any]:
     }
 
 
-def test_every_model_seed_and_test_is_described(
+def test_every_model_seed_test_and_analysis_is_described(
     all_nodes: dict[str, Any], manifest: dict[str, Any]
 ) -> None:
-    assert {node["resource_type"] for node in all_nodes.values()} == {"model", "seed", "test"}
+    assert {node["resource_type"] for node in all_nodes.values()} == {
+        "model", "seed", "test", "analysis"
+    }
     silent = {name for name, node in all_nodes.items() if not node["description"].strip()}
     # dbt warns of a description without its test: these say it in their SQL
     of_some_builds = {
@@ -77,7 +79,7 @@ def test_every_column_is_described(
     for name, table in catalog.items():
         assert table["columns"].keys() == manifest["nodes"][name]["columns"].keys(), name
     for name, node in all_nodes.items():
-        if node["resource_type"] != "test":
+        if node["resource_type"] in ("model", "seed"):
             assert node["columns"], name
             for column in node["columns"].values():
                 assert column["description"].strip(), f"{name}: {column['name']}"
