@@ -76,7 +76,7 @@ with weeks as (
 {%- endmacro %}
 
 
-{#- Each figure of each strategy, its definition and its query: the SQL of hedge_figures(). -#}
+{#- Each figure of each strategy, its definition and its query: hedge_figures(). -#}
 {% macro figures_listed() -%}
     select
         samples.symbol,
