@@ -47,6 +47,31 @@
 
 
 {#-
+    Whether a strategy has parameters that no model could make sense of: a slope needs
+    three rows, a standard deviation two, a target must be positive, and no rule can be
+    negative.
+-#}
+{% macro has_unfit_parameters() -%}
+    (
+        estimator not in (
+            {%- for name in fromjson(estimators()) %}
+            '{{ name }}'{{ ',' if not loop.last }}
+            {%- endfor %}
+        )
+        or beta_window < 3
+        or (estimator = 'ewma' and not (halflife >= 1))
+        or vol_window < 2
+        or not (vol_target > 0)
+        or not (rebalance_band >= 0)
+        or rebalance_every < 0
+        or not (min_trade >= 0)
+        -- one scale or the other
+        or (is_vol_scaled and is_vol_budget)
+    )
+{%- endmacro %}
+
+
+{#-
     Whether this build scores the strategies of a file, beside those of the seed (the
     panel).
 -#}

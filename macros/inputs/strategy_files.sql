@@ -1,3 +1,14 @@
+{#-
+    The estimators that a strategy may name, as JSON: 0, 1, the whole sample's slope, and
+    those of int_betas.
+-#}
+{% macro estimators() -%}
+    [
+        "none", "naive", "static", "rolling", "expanding", "ewma", "error_correction"
+    ]
+{%- endmacro %}
+
+
 {#- The columns of data/seeds/hedge_strategies.csv and their types, as JSON. -#}
 {% macro strategy_columns() -%}
     {
