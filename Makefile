@@ -1,19 +1,24 @@
 # make hedge-mvp: set up, and run on what lies in data/raw (or a sample), or on the files that
 # SPOT, PERP and FUNDING name. make fetch: set up, and download to data/raw. make published: set
 # up, and reproduce the published result. make results: set up, and compute the figures of README
-# and docs again. make test: set up, and run every test.
+# and docs again. make notebook: set up with JupyterLab, and open the notebook on the build that is
+# there, or on a first one; HEDGE_DATABASE names another. make notebook-outputs: set up, and write
+# the notebook again with its outputs on the sample. make test: set up, and run every test.
 
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: help setup setup-dev sample fetch hedge-mvp published results test clean
+.PHONY: help setup setup-dev sample fetch hedge-mvp published results notebook notebook-outputs \
+	test clean
 
 help:
 	@echo "make hedge-mvp [SPOT= PERP= FUNDING= SYMBOL= TIMEFRAME= FEES_BPS= OUT=]   build, and print the run folder"
 	@echo "make fetch SYMBOL= START= END= [INTERVAL= OUT=]                   download from Binance's dumps"
 	@echo "make published SPOT= PERP= FUNDING= [PAGE=]                       reproduce the published result"
 	@echo "make results SPOT= PERP= FUNDING=                                 the figures of README and docs again"
+	@echo "make notebook                                                     open the notebook in JupyterLab"
+	@echo "make notebook-outputs                                             write its outputs again, on sample data"
 	@echo "make test                                                         run every test"
 	@echo "make sample                                                       write sample data to data/raw"
 	@echo "make clean                                                        remove the environment and what dbt wrote"
@@ -29,6 +34,10 @@ setup-dev: $(VENV)/.installed-dev
 
 $(VENV)/.installed-dev: requirements-dev.txt requirements.txt | $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.installed-notebook: requirements-notebook.txt requirements.txt | $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-notebook.txt
 	@touch $@
 
 sample: setup
@@ -70,6 +79,15 @@ results: setup
 	if [ -n "$$PERP" ]; then set -- "$$@" --perp "$$PERP"; fi; \
 	if [ -n "$$FUNDING" ]; then set -- "$$@" --funding "$$FUNDING"; fi; \
 	$(BIN)/python -m scripts.results "$$@"
+
+notebook: $(VENV)/.installed-notebook
+	@if [ -z "$$HEDGE_DATABASE" ] && [ ! -e data/hedge.duckdb ]; then \
+		$(MAKE) --no-print-directory hedge-mvp; \
+	fi
+	@$(BIN)/jupyter lab --ServerApp.root_dir=. notebooks/hedge_MVP.ipynb
+
+notebook-outputs: setup-dev
+	@$(BIN)/python -m scripts.notebook
 
 # quoted by the shell, not by make: paths may hold spaces and quotes
 export SPOT PERP FUNDING SYMBOL TIMEFRAME FEES_BPS OUT START END INTERVAL BASE_URL PAGE

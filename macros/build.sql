@@ -65,7 +65,7 @@
     {%- set good = ['success', 'pass', 'warn'] -%}
     {%- set bad = results | rejectattr('status', 'in', good) | list -%}
     {%- set is_narrowed = flags.SELECT or flags.EXCLUDE -%}
-    {%- if flags.WHICH == 'build' and not is_narrowed and not bad -%}
+    {%- if execute and flags.WHICH == 'build' and not is_narrowed and not bad -%}
         {{ create_questions() }};
         update {{ build }} set has_passed = true
     {%- endif -%}

@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -336,6 +337,8 @@ def main() -> int:
     for folder in folders:
         print(summary(folder), file=sys.stderr)
         print(folder)
+    database = shlex.quote(str(DATABASE))
+    print(f"Ask in SQL: duckdb -readonly {database} -c 'from hedge_help()'", file=sys.stderr)
     return 0
 
 

@@ -41,7 +41,9 @@ class Project:
     """A copy of the project, with its own database and runs."""
 
     def __init__(self, root: Path) -> None:
-        for name in ("dbt_project.yml", "profiles.yml", "models", "macros", "tests", "scripts"):
+        for name in (
+            "dbt_project.yml", "profiles.yml", "models", "macros", "analyses", "tests", "scripts",
+        ):
             source = ROOT / name
             if source.is_dir():
                 ignored = shutil.ignore_patterns("*.py", "__pycache__") if name == "tests" else None
@@ -92,6 +94,20 @@ class Project:
         """Return the rows of a query on the built database."""
         with duckdb.connect(str(self.database), read_only=True) as connection:
             return connection.execute(sql).fetchdf()
+
+    def undescribed(self) -> list[tuple[str, str | None]]:
+        """Return the tables, views and columns of the built database without a comment."""
+        rows = self.query(
+            "select relation, name from ("
+            "  select table_name as relation, column_name as name, comment, schema_name, internal"
+            "  from duckdb_columns()"
+            "  union all select table_name, null, comment, schema_name, internal"
+            "  from duckdb_tables()"
+            "  union all select view_name, null, comment, schema_name, internal"
+            "  from duckdb_views()"
+            ") where not internal and schema_name = 'main' and trim(coalesce(comment, '')) = ''"
+        )
+        return list(rows.itertuples(index=False, name=None))
 
 
 @pytest.fixture(scope="session")

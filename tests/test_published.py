@@ -210,6 +210,11 @@ def walk(published: tuple) -> pd.DataFrame:
 
 
 @needs_market_data
+def test_its_tables_are_described(published: tuple) -> None:
+    assert published[0].undescribed() == []
+
+
+@needs_market_data
 @pytest.mark.parametrize("figure", GOLDEN)
 def test_published_figures(published: tuple, figure: str) -> None:
     (row,) = published[0].query(

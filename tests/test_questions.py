@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.conftest import Project
@@ -19,63 +23,134 @@ def project(sample_project: tuple[Project, Path]) -> Project:
     return sample_project[0]
 
 
-def test_help_lists_questions_and_tables_and_every_example_runs(project: Project) -> None:
+def test_help_lists_what_there_is_and_every_example_runs(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     listed = project.query("from hedge_help()")
+    assert list(listed["kind"].drop_duplicates()) == ["question", "analysis", "table"]
+    examples = {kind: list(rows["example"]) for kind, rows in listed.groupby("kind")}
     marts = project.query(
         "select table_name from duckdb_tables() where schema_name = 'main'"
         " and not starts_with(table_name, 'int_') and not starts_with(table_name, 'plot_')"
     )
-    assert set(listed[listed["kind"] == "table"]["name"]) == set(marts["table_name"])
-    assert (listed["kind"] == "question").sum() == 5
-    assert listed["what"].str.len().min() > 20
-    done = subprocess.run(
-        [DUCKDB, "-readonly", "-csv", project.database, "-c", ";".join(listed["example"])],
-        capture_output=True, text=True,
+    assert set(examples["table"]) == {f"from {name}" for name in marts["table_name"]}
+    assert examples["table"][:2] == ["from hedge_verdict", "from hedge_metrics"]
+    macros = project.query(
+        "select distinct function_name from duckdb_functions()"
+        " where function_type = 'table_macro' and not internal and schema_name = 'main'"
     )
-    assert done.returncode == 0, done.stderr
-    for example in listed["example"]:
-        if not example.startswith("from data_incidents"):  # the sample has none
+    asked = {example.removeprefix("from ").split("(")[0] for example in examples["question"]}
+    assert asked | {"hedge_help"} == set(macros["function_name"])
+    assert set(examples["analysis"]) == {
+        f".read {path.relative_to(project.root)}"
+        for path in (project.root / "analyses").glob("*.sql")
+    }
+    monkeypatch.chdir(project.root)
+    lines = "\n".join(e if e.startswith(".") else f"{e};" for e in listed["example"])
+    done = subprocess.run(
+        [DUCKDB, "-readonly", "-bail", "-csv", project.database],
+        input=lines, capture_output=True, text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for example in examples["question"] + examples["table"]:
+        if example != "from data_incidents":  # the sample has none
             assert len(project.query(example)), example
 
 
-def test_what_if_the_fees_are_those_there_are(project: Project) -> None:
+def box_width(project: Project, query: str) -> int:
+    """Return how wide the client prints an answer."""
+    done = subprocess.run(
+        [DUCKDB, "-readonly", project.database, "-c", query],
+        capture_output=True, text=True, check=True,
+    )
+    return max(map(len, done.stdout.splitlines()))
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["hedge_help()", "compare_strategies()", "what_if(5, funding_factor := 0.5)",
+     "funding_by_month()", "worst_drawdowns()", "hedge_on('2025-06-01 12:00')"],
+)
+def test_an_answer_fits_a_terminal(project: Project, question: str) -> None:
+    assert 80 < box_width(project, f"from {question}") <= 120
+
+
+def test_what_if_nothing_changes(project: Project) -> None:
     metrics = project.query("from hedge_metrics").set_index("strategy")
     found = project.query("from what_if(1)").set_index("strategy")
-    for column in ("variance_reduction", "sharpe", "total_return", "fees"):
+    for column in ("variance_reduction", "sharpe", "total_return", "fees", "funding"):
         np.testing.assert_allclose(
-            found.loc[metrics.index, column], metrics[column], rtol=1e-9, atol=1e-12
+            found.loc[metrics.index, column], metrics[column],
+            atol=6e-7 if column == "sharpe" else 6e-9, rtol=0,
         )
 
 
-def test_what_if_fees_are_others(project: Project) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "fees_bps", "factor"),
+    [("7.5", 7.5, 1), ("5, funding_factor := 0.5", 5, 0.5), ("0, -1", 0, -1), ("-0.5", -0.5, 1)],
+)
+def test_what_if_fees_and_funding_are_others(
+    project: Project, arguments: str, fees_bps: float, factor: float
+) -> None:
     rows = project.query(
         "select strategy, r_spot, r_hedge, r_funding, trade from returns_decomposed"
     )
-    found = project.query("from what_if(7.5)").set_index("strategy")
+    found = project.query(f"from what_if({arguments})").set_index("strategy")
+    assert len(found) == rows["strategy"].nunique()
     for name, bars in rows.groupby("strategy"):
-        cost = 7.5e-4 * bars["trade"].abs()
-        net = bars["r_spot"] + bars["r_hedge"] + bars["r_funding"] - cost
-        assert found.loc[name, "fees"] == pytest.approx(-cost.sum())
-        assert found.loc[name, "total_return"] == pytest.approx((1 + net).prod() - 1)
-        assert found.loc[name, "sharpe"] == pytest.approx(net.mean() / net.std() * 8760 ** 0.5)
+        cost = fees_bps / 1e4 * bars["trade"].abs()
+        funding = factor * bars["r_funding"]
+        net = bars["r_spot"] + bars["r_hedge"] + funding - cost
+        row = found.loc[name]
+        assert row["fees"] == pytest.approx(-cost.sum(), abs=6e-9)
+        assert row["funding"] == pytest.approx(funding.sum(), abs=6e-9)
+        assert row["total_return"] == pytest.approx((1 + net).prod() - 1, abs=6e-9)
+        assert row["variance_reduction"] == pytest.approx(
+            1 - net.var() / bars["r_spot"].var(), abs=6e-9
+        )
+        assert row["sharpe"] == pytest.approx(net.mean() / net.std() * 8760 ** 0.5, abs=6e-7)
+
+
+def test_what_if_a_trade_costs_all_there_is(project: Project) -> None:
+    found = project.query("from what_if(20000)").set_index("strategy")["total_return"]
+    assert found.drop("unhedged").isna().all()
+    assert found["unhedged"] > -1
 
 
 def test_the_worst_drawdown_is_that_of_the_metrics(project: Project) -> None:
     metrics = project.query("from hedge_metrics").set_index("strategy")["max_drawdown"]
     falls = project.query("from worst_drawdowns(n := 4)")
-    worst = falls[falls["place"] == 1].set_index("strategy")["drawdown"]
-    np.testing.assert_allclose(worst[metrics.index], metrics, rtol=1e-12)
+    worst = falls.groupby("strategy")["drawdown"].first()
+    np.testing.assert_allclose(worst[metrics.index], metrics, rtol=0, atol=6e-7)
     assert falls.groupby("strategy").size().max() == 4
-    rows = project.query("select ts, drawdown from returns_decomposed where strategy = 'naive'")
-    rows = rows.set_index("ts")["drawdown"].sort_index()
-    for fall in falls[falls["strategy"] == "naive"].itertuples():
-        spell = rows[fall.first_ts:fall.last_ts]
-        assert (spell < 0).all()
-        assert (len(spell), spell.min()) == (fall.bars, fall.drawdown)
-        assert spell.idxmin() == fall.lowest_ts
-        after = rows[fall.last_ts:].iloc[1:]
-        assert fall.is_made_up == (len(after) > 0)
-        assert after.empty or after.iloc[0] == 0
+    for name in ("naive", "unhedged"):
+        rows = project.query(
+            f"select ts, drawdown from returns_decomposed where strategy = '{name}'"
+        ).set_index("ts")["drawdown"].sort_index()
+        own = falls[falls["strategy"] == name]
+        assert own["drawdown"].is_monotonic_increasing
+        for fall in own.itertuples():
+            spell = rows[fall.first_ts:]
+            if not pd.isna(fall.made_up_ts):
+                assert rows[fall.made_up_ts] == 0
+                spell = spell[:fall.made_up_ts].iloc[:-1]
+            assert (spell < 0).all()
+            assert spell.min() == pytest.approx(fall.drawdown, abs=6e-7)
+            assert spell.idxmin() == fall.lowest_ts
+    assert falls["made_up_ts"].isna().any()
+    assert falls["made_up_ts"].notna().any()
+    assert project.query("from worst_drawdowns(n := 0)").empty
+
+
+def test_a_month_is_that_of_the_attribution(project: Project) -> None:
+    key = ["symbol", "timeframe", "strategy", "month"]
+    found = project.query("from funding_by_month()").set_index(key)
+    months = project.query("from carry_attribution").set_index(key)
+    assert len(found) == len(months)
+    for column in found:
+        np.testing.assert_allclose(
+            found[column], months.loc[found.index, column], rtol=0, atol=6e-7
+        )
 
 
 @pytest.mark.parametrize(
@@ -92,8 +167,102 @@ def test_the_order_in_force(project: Project, moment: str, decided: str) -> None
 def test_compared_strategies_stand_with_their_intervals(project: Project) -> None:
     found = project.query("from compare_strategies()")
     assert found["utility"].is_monotonic_decreasing
-    intervals = project.query("from hedge_intervals where metric = 'sharpe'").set_index("strategy")
     found = found.set_index("strategy")
-    assert (found["sharpe_low"] == intervals.loc[found.index, "ci_low"]).all()
-    assert (found["sharpe_low"] <= found["sharpe"]).all()
-    assert (found["sharpe"] <= found["sharpe_high"]).all()
+    for metric, interval, figure, digits in [
+        ("sharpe", "sharpe_95", "sharpe", 2),
+        ("variance_reduction", "removed_95", "variance_removed", 5),
+    ]:
+        rows = project.query(f"from hedge_intervals where metric = '{metric}'")
+        for row in rows.itertuples():
+            expected = [round(value, digits) for value in (row.ci_low, row.ci_high)]
+            assert list(found.loc[row.strategy, interval]) == pytest.approx(expected, abs=1e-9)
+            assert found.loc[row.strategy, figure] == pytest.approx(
+                row.estimate, abs=0.6 * 10 ** -digits
+            )
+
+
+@pytest.fixture(scope="module")
+def runs(sample_project: tuple[Project, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with runs of two timeframes and versions, and with what is no run."""
+    root = tmp_path_factory.mktemp("desk's runs")
+    source = sample_project[1]
+
+    def put(name: str, **changed: object) -> None:
+        folder = root / "BTCUSDT" / name
+        folder.mkdir(parents=True)
+        shutil.copy(source / "metadata.json", folder)
+        metrics = json.loads((source / "metrics.json").read_text()) | changed
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+
+    put("1h/2026-01-02_03-04-05")
+    put("1h/2026-01-02_03-04-05_2", selected_strategy="naive")
+    put("4h/2026-03-01_00-00-00", timeframe="4h", strategies={"$old \"one\"": {"sharpe": 1.5}})
+    (root / "BTCUSDT/1h/latest").symlink_to("2026-01-02_03-04-05_2")
+    put("4h/latest")
+    put("4h/.writing-abc")
+    older = root / "BTCUSDT/oldest"
+    older.mkdir()
+    (older / "metrics.json").write_text("{}")
+    broken = root / "BTCUSDT/1h/2025-12-31_00-00-00"
+    broken.mkdir()
+    (broken / "metrics.json").write_text('{"symbol": "BTC')
+    (root / "metadata.json").write_text("{}")
+    return root
+
+
+def compared(project: Project, folder: Path) -> pd.DataFrame:
+    name = str(folder).replace("'", "''")
+    return project.query(f"from compare_runs('{name}')")
+
+
+def test_runs_are_compared_the_newest_first(project: Project, runs: Path) -> None:
+    found = compared(project, runs)
+    assert list(found["run"].str.removeprefix(f"{runs}/BTCUSDT/").drop_duplicates()) == [
+        "4h/2026-03-01_00-00-00", "1h/2026-01-02_03-04-05_2", "1h/2026-01-02_03-04-05",
+        "1h/2025-12-31_00-00-00", "oldest",
+    ]
+    metrics = project.query("from hedge_metrics").set_index("strategy")
+    whole = found[found["run"].str.endswith("03-04-05")].set_index("strategy")
+    # in the order of the file, which is that of the seed
+    assert list(whole.index) == list(project.query("from hedge_strategies")["strategy"])
+    for column in metrics.columns.drop(["symbol", "timeframe"]):
+        assert (whole[column] == metrics.loc[whole.index, column]).all(), column
+    assert list(whole.index[whole["is_selected"]]) == ["rolling_ols"]
+    (sample,) = project.query("select start_ts, end_ts from int_samples").to_dict("records")
+    for column, value in {
+        "built_ts": pd.Timestamp("2026-01-02 03:04:05"), "symbol": "BTCUSDT", "timeframe": "1h",
+        "fees_bps": 1, "perp_is_proxy": False,
+        "sample_start": sample["start_ts"], "sample_end": sample["end_ts"],
+    }.items():
+        assert (whole[column] == value).all(), column
+
+
+def test_what_a_run_does_not_say_is_null(project: Project, runs: Path) -> None:
+    found = compared(project, runs).set_index("run")
+    one = found.loc[f"{runs}/BTCUSDT/4h/2026-03-01_00-00-00"]
+    assert (one["timeframe"], one["strategy"], one["sharpe"]) == ("4h", '$old "one"', 1.5)
+    assert not one["is_selected"]
+    assert pd.isna(one["pnl_frac"])
+    for name in ("oldest", "1h/2025-12-31_00-00-00"):
+        row = found.loc[f"{runs}/BTCUSDT/{name}"]
+        assert row.drop("built_ts").isna().all()
+
+
+def test_latest_counts_where_it_is_asked_for(project: Project, runs: Path) -> None:
+    for name in ("1h/latest", "4h/latest/"):
+        found = compared(project, runs / "BTCUSDT" / name)
+        assert len(found) == 7
+        assert found["built_ts"].notna().all()
+
+
+def test_runs_lie_in_runs_where_the_client_was_started(
+    project: Project, sample_project: tuple[Project, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.root)
+    found = project.query("from compare_runs()")
+    assert str(sample_project[1].relative_to(project.root)) in set(found["run"])
+
+
+def test_no_run_is_said_in_a_sentence(project: Project, tmp_path: Path) -> None:
+    with pytest.raises(duckdb.InvalidInputException, match="There is no run folder .* in /"):
+        compared(project, tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -42,6 +43,13 @@ def test_stdout_is_the_folder_and_stderr_the_table(project: Project, tmp_path: P
     for word in ("var. reduction", "Sharpe", "* rolling_ols", "Data incidents: none",
                  "Next order (rolling_ols, dry run)", "days old"):
         assert word in done.stderr
+    # the last line says how to go on, and works
+    command = done.stderr.splitlines()[-1].removeprefix("Ask in SQL: ")
+    assert command.startswith("duckdb -readonly ")
+    asked = subprocess.run(
+        [DUCKDB, *shlex.split(command)[1:]], capture_output=True, text=True, check=True
+    )
+    assert "from hedge_verdict" in asked.stdout
     # nothing of the build is left beside the database
     assert not list(project.database.parent.glob(".building-*"))
 

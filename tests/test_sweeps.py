@@ -73,6 +73,12 @@ def swept(
     return builds[0], builds[1]
 
 
+def test_a_sweep_is_described_and_listed(swept: tuple[Project, Project]) -> None:
+    assert swept[1].undescribed() == []
+    listed = swept[1].query("from hedge_help() where kind = 'table'")["example"]
+    assert listed.iloc[-1] == "from sweep_metrics"
+
+
 def test_the_panel_as_a_sweep_has_the_panels_figures(swept: tuple[Project, Project]) -> None:
     panel = swept[1].query("from hedge_metrics order by strategy").set_index("strategy")
     sweep = swept[1].query("from sweep_metrics order by strategy").set_index("strategy")
