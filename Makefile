@@ -4,14 +4,15 @@
 # make results: set up, and compute the figures of README and docs again. make notebook: set up with
 # JupyterLab, and open the notebook on the build that is there, or on a first one; HEDGE_DATABASE
 # names another. make notebook-outputs: set up, and write the notebook again with its outputs on the
-# sample. make test: set up, and run every test.
+# sample. make test: set up, and run every test. make lint: set up, and look at the style of every
+# file.
 
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 
 .PHONY: help setup setup-dev sample fetch hedge-mvp docs published results notebook \
-	notebook-outputs test clean
+	notebook-outputs test lint clean
 
 help:
 	@echo "make hedge-mvp [SPOT= PERP= FUNDING= SYMBOL= TIMEFRAME= FEES_BPS= OUT=]   build, and print the run folder"
@@ -22,6 +23,7 @@ help:
 	@echo "make notebook                                                     open the notebook in JupyterLab"
 	@echo "make notebook-outputs                                             write its outputs again, on sample data"
 	@echo "make test                                                         run every test"
+	@echo "make lint                                                         look at the style of every file, with ruff and sqlfluff"
 	@echo "make sample                                                       write sample data to data/raw"
 	@echo "make clean                                                        remove the environment and what dbt wrote"
 
@@ -101,6 +103,10 @@ export SPOT PERP FUNDING SYMBOL TIMEFRAME FEES_BPS OUT START END INTERVAL BASE_U
 test: setup-dev
 	@$(BIN)/dbt parse --warn-error --no-partial-parse --quiet
 	@$(BIN)/python -m pytest
+
+# apart from the tests: sqlfluff takes half a minute
+lint: setup-dev
+	@PATH="$(abspath $(BIN)):$$PATH" pre-commit run --all-files
 
 clean:
 	rm -rf $(VENV) target logs

@@ -30,7 +30,7 @@ slotted as (
     select
         'hour' as slot_kind,
         extract(hour from ts) as slot,
-        differences.*
+        *
     from differences
     union all
     select
@@ -72,4 +72,4 @@ select
     round(share, 4) as share,
     round(share / share_of_bars, 3) as times_even
 from shares
-order by symbol, timeframe, slot_kind, times_even desc, slot;
+order by symbol asc, timeframe asc, slot_kind asc, times_even desc, slot asc;

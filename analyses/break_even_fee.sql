@@ -74,4 +74,4 @@ select
     end as answer,
     round(volatility, 4) as volatility
 from compared
-order by symbol, timeframe, break_even_bps desc nulls last, strategy;
+order by symbol asc, timeframe asc, break_even_bps desc nulls last, strategy asc;

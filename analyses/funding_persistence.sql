@@ -11,7 +11,7 @@
 -- changed.
 with
 lags as (
-    select *
+    select lags.lag_prints
     from (values (1), (2), (3), (6), (9), (21), (42), (90)) as lags (lag_prints)
 ),
 

@@ -38,7 +38,9 @@
 {#- They are as many rows as its strategies have targets, and nobody asks for them. -#}
 {% macro drop_bars_of_sweep() -%}
     {%- if flags.WHICH == 'build' and has_sweep() -%}
-        {%- for name in ['int_sweep_targets', 'int_sweep_stretches', 'int_sweep_walks'] -%}
+        {%- for name in [
+            'int_sweep_targets', 'int_sweep_stretches', 'int_sweep_walks'
+        ] -%}
             {%- set table = adapter.get_relation(target.database, target.schema, name) -%}
             {%- if table -%}
                 drop table {{ table }};

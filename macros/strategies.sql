@@ -40,6 +40,26 @@
 {%- endmacro %}
 
 
+{% macro has_unfit_parameters() -%}
+    (
+        estimator not in (
+            {%- for name in fromjson(estimators()) %}
+            '{{ name }}'{{ ',' if not loop.last }}
+            {%- endfor %}
+        )
+        or beta_window < 3
+        or (estimator = 'ewma' and not (halflife >= 1))
+        or vol_window < 2
+        or not (vol_target > 0)
+        or not (rebalance_band >= 0)
+        or rebalance_every < 0
+        or not (min_trade >= 0)
+        -- one scale or the other
+        or (is_vol_scaled and is_vol_budget)
+    )
+{%- endmacro %}
+
+
 {% macro has_sweep() -%}
     {{- 'yes' if var('sweep') | string | trim -}}
 {%- endmacro %}

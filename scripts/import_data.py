@@ -40,6 +40,7 @@ VALUES = {"bars": (*PRICES, "volume"), "prints": ("funding_rate",)}
 # whose table it is, by columns that only theirs have; the first that fits
 ORIGINS = {
     "Binance klines": {"open_time", "close", "close_time"},
+    "OKX funding": {"instid", "fundingtime", "fundingrate"},
     "Binance funding": {"fundingtime", "fundingrate"},
     "Binance funding dump": {"calc_time", "last_funding_rate"},
     "CCXT funding": {"timestamp", "datetime", "fundingrate"},

@@ -26,7 +26,6 @@ from scripts.project import ROOT, InputError, default_vars
 
 LEGS = ("spot", "perp", "funding")
 PARQUET_MAGIC = b"PAR1"
-ESTIMATORS = ("none", "naive", "static", "rolling", "expanding", "ewma", "error_correction")
 # the least that makes sense of a strategy's numbers
 LEAST = {
     "vol_target": 1e-6, "rebalance_band": 0, "rebalance_every": 0, "min_trade": 0, "halflife": 1
@@ -194,7 +193,7 @@ def check_sweep(
     for name, row in zip(names, rows, strict=True):
         for column, text in zip(found, row, strict=True):
             if text and text.strip():
-                check_parameter(path, name, column, text.strip(), columns[column])
+                check_parameter(macros, path, name, column, text.strip())
     needed = connection.execute(
         f"select strategy, timeframe, {beta_rows(macros)}, {vol_rows(macros)},"
         " coalesce(is_vol_scaled and is_vol_budget, false)"
@@ -221,13 +220,15 @@ def check_sweep(
 
 
 def check_parameter(
-    path: str, name: str, column: str, text: str, kind: str
+    macros: ModuleType, path: str, name: str, column: str, text: str
 ) -> None:
     """Refuse a parameter of a sweep's strategy that cannot be read or makes no sense."""
     if column == "strategy":
         return
+    kind = json.loads(macros.strategy_columns())[column]
     if column == "estimator":
-        wanted, is_fit = f"one of {' '.join(ESTIMATORS)}", text in ESTIMATORS
+        known = json.loads(macros.estimators())
+        wanted, is_fit = f"one of {' '.join(known)}", text in known
     elif column in ("beta_window", "vol_window"):
         wanted = "rows, or a duration such as 30d"
         is_fit = re.fullmatch(r"\d{1,9}[dh]?", text) is not None

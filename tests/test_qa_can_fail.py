@@ -88,8 +88,6 @@ FAULTS |= {
     "not_null_hedge_strategies_strategy": "update hedge_strategies set strategy = null",
     "unique_hedge_strategies_strategy": "update hedge_strategies set strategy = 'naive'",
     "not_null_hedge_strategies_estimator": "update hedge_strategies set estimator = null",
-    "estimator_is_known":
-        "update hedge_strategies set estimator = 'kalman'",
 }
 
 

@@ -15,7 +15,10 @@
 
 {% macro built_timeframes() -%}
     {%- set given = var('timeframe') -%}
-    {%- set names = given.replace(',', ' ').split() if given is string else given or [] -%}
+    {%- set names = given or [] -%}
+    {%- if given is string -%}
+        {%- set names = given.replace(',', ' ').split() -%}
+    {%- endif -%}
     {%- set known = fromjson(timeframes_ms()) -%}
     {%- set built = [] -%}
     {%- for name in (names if names is iterable else []) -%}
@@ -80,7 +83,8 @@
 
 {#- Rows would be another time at each timeframe. -#}
 {% macro window_var(name) -%}
-    {%- if fromjson(has_several_timeframes()) and name not in invocation_args_dict.vars -%}
+    {%- if fromjson(has_several_timeframes())
+        and name not in invocation_args_dict.vars -%}
         {{- var('windows_of_several_timeframes')[name] -}}
     {%- else -%}
         {{- var(name) -}}

@@ -23,7 +23,7 @@ drawn_returns as (
     select symbol, timeframe, strategy, ts, r_net as return
     from returns
     union all
-    select symbol, timeframe, {{ spot }} as strategy, ts, r_spot as return
+    select symbol, timeframe, {{ spot }} as strategy, returns.ts, returns.r_spot as return
     from returns
     inner join first_strategies using (symbol, timeframe, strategy)
 ),
@@ -106,13 +106,12 @@ block_sums as (
         timeframe,
         strategy,
         place,
-        place <= bars as is_start,
         {%- for name in sums %}
         {{ rows_later(name, 'block_bars', 'by_place') }} - {{ name }} as {{ name }},
         {{ rows_later(name, 'last_block_bars', 'by_place') }} - {{ name }}
-            as last_{{ name }}
-        {{- ',' if not loop.last }}
+            as last_{{ name }},
         {%- endfor %}
+        place <= bars as is_start
     from circular
     window by_place as (partition by symbol, timeframe, strategy order by place)
 ),
@@ -134,16 +133,15 @@ resampled as (
         starts.symbol,
         starts.timeframe,
         block_sums.strategy,
-        starts.replicate,
         {%- for name in sums %}
         sum(
             case
                 when starts.is_last then block_sums.last_{{ name }}
                 else block_sums.{{ name }}
             end
-        ) as {{ name }}
-        {{- ',' if not loop.last }}
+        ) as {{ name }},
         {%- endfor %}
+        starts.replicate
     from starts
     inner join block_sums
         on starts.symbol = block_sums.symbol

@@ -1,17 +1,21 @@
 -- One row per symbol and funding print: the interval that its exchange paid at, in whole
--- hours, and how many prints are missing after it. A longer spacing than the prints around
--- it have, or than any exchange leaves, means missing prints, not another interval.
+-- hours, and how many prints are missing after it. A longer spacing than the prints
+-- around it have, or than any exchange leaves, means missing prints, not another
+-- interval.
 -- Key: symbol, ts.
 with
 prints as (select * from {{ ref('int_funding_prints') }}),
 
--- a late print belongs to the full hour before it, one a little early to the hour after
+-- a late print belongs to the full hour before it, an early one to the hour after
 timed as (
     select
         symbol,
         ts,
         floor(
-            ({{ ms_between(epoch_start(), 'ts') }} / 1000 + {{ var('max_print_delay_s') }})
+            (
+                {{ ms_between(epoch_start(), 'ts') }} / 1000
+                + {{ var('max_print_delay_s') }}
+            )
             / 3600
         ) as due_hour
     from prints

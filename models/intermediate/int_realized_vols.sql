@@ -21,7 +21,7 @@ select
     case
         when {{ is_frame_usable('usable_r_spot', 'rows_before', 'vol_window') }}
             then
-                stddev_samp(usable_r_spot) over rows_before
+                stddev_samp(merged_bars.usable_r_spot) over rows_before
                 * sqrt({{ periods_per_year('merged_bars.timeframe') }})
     end as realized_vol
 from merged_bars

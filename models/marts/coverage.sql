@@ -1,6 +1,7 @@
--- One row per symbol, source and month: how much of the raw data is there. Expected is what
--- the time that spot and perp span together holds, in steps of the leg or at the prints'
--- interval: a leg that begins late shows it, a month that has just begun does not.
+-- One row per symbol, source and month: how much of the raw data is there. Expected is
+-- what the time that spot and perp span together holds, in steps of the leg or at the
+-- prints' interval: a leg that begins late shows it, a month that has just begun does
+-- not.
 with
 raw_bars as (select * from {{ ref('int_raw_bars') }}),
 raw_steps as (select * from {{ ref('int_raw_steps') }}),

@@ -125,7 +125,10 @@ intervals as (
     {%- if metric.endswith('_vs_naive') %}
     where strategy <> 'naive'
     {%- elif metric.endswith('_vs_benchmark') %}
-    where strategy not in (select strategies.strategy from strategies where is_benchmark)
+    where
+        strategy not in (
+            select strategies.strategy from strategies where strategies.is_benchmark
+        )
     {%- endif %}
     {%- if not loop.last %}
     union all

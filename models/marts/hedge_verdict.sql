@@ -153,19 +153,24 @@ ranked as (
         row_number() over (
             partition by symbol, timeframe
             order by
-                case when delta_utility - half_width > 0 then 0 else 1 end,
+                case when delta_utility - half_width > 0 then 0 else 1 end asc,
                 delta_utility desc,
-                strategy
+                strategy asc
         ) as place
     from adjusted
     -- nobody could have held a ratio that knows the whole sample
-    where strategy not in (
-        select strategies.strategy from strategies where strategies.estimator = 'static'
-        {%- if has_sweep() %}
-        union all
-        select strategy from {{ ref('int_sweep_strategies') }} where estimator = 'static'
-        {%- endif %}
-    )
+    where
+        strategy not in (
+            select strategies.strategy
+            from strategies
+            where strategies.estimator = 'static'
+            {%- if has_sweep() %}
+            union all
+            select swept.strategy
+            from {{ ref('int_sweep_strategies') }} as swept
+            where swept.estimator = 'static'
+            {%- endif %}
+        )
 ),
 
 turnovers as (

@@ -7,7 +7,7 @@ with
 returns as (select * from {{ ref('returns_decomposed') }}),
 
 components as (
-{%- for part in parts %}
+    {%- for part in parts %}
     select
         symbol,
         timeframe,
@@ -30,7 +30,7 @@ components as (
     {%- if not loop.last %}
     union all
     {%- endif %}
-{%- endfor %}
+    {%- endfor %}
 )
 
 select

@@ -10,7 +10,9 @@ strategies as (select * from {{ ref('int_strategies') }}),
 
 hedges as (
     select
-        {% for name in figures %}metrics.{{ name }}, {% endfor %}
+        {%- for name in figures %}
+        metrics.{{ name }},
+        {%- endfor %}
         false as is_sweep,
         strategies.estimator,
         strategies.beta_window,
@@ -23,7 +25,9 @@ hedges as (
     {%- if has_sweep() %}
     union all
     select
-        {% for name in figures %}{{ name }}, {% endfor %}
+        {%- for name in figures %}
+        {{ name }},
+        {%- endfor %}
         true as is_sweep,
         estimator,
         beta_window,

@@ -1,7 +1,7 @@
 -- One row per symbol, timeframe, series, strategy and bar that is kept: the lines of the
 -- report, thinned to the first, last, lowest and highest bar of 250 stretches of the
--- sample. No extreme is lost, and a line that is drawn 250 pixels wide is the line through
--- all bars (M4: Jugel et al. 2014). Key: symbol, timeframe, series, strategy, ts.
+-- sample. No extreme is lost, and a line that is drawn 250 pixels wide is the line
+-- through all bars (M4: Jugel et al. 2014). Key: symbol, timeframe, series, strategy, ts.
 {{ config(materialized='view') }}
 
 {% set stretches = 250 %}

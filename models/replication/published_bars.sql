@@ -38,7 +38,7 @@ funded as (
         closes.close_perp / lag(closes.close_perp) over by_time as growth_perp,
         -- a print of 8 hours, by the hour; nothing before the first
         coalesce(prints.funding_rate / 8, 0) as funding_rate,
-        closes.ts <= (select max(ts) from prints) as is_until_last_print
+        closes.ts <= (select max(prints.ts) from prints) as is_until_last_print
     from closes
     {{ asof_left_join(
         'prints', 'prints', key='closes.symbol', ts='closes.ts', as_of='ts'

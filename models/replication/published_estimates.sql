@@ -46,7 +46,7 @@ window
     own_beta_rows as (
         partition by returns_kind
         order by row_index
-        rows between {{ rows_of_var('beta_window', '1h') | int - 1 }} preceding and current row
+        {{ last_rows(rows_of_var('beta_window', '1h')) }}
     ),
     vol_rows as (
         partition by returns_kind

@@ -49,16 +49,21 @@ measured as (
     select
         steps.name,
         corr(
-            case when r_net is not null then r_spot end,
-            case when r_net is not null then r_fut end
+            case when peaked.r_net is not null then peaked.r_spot end,
+            case when peaked.r_net is not null then peaked.r_fut end
         ) as correlation,
-        1 - var_samp(r_net) / var_samp(r_spot) as variance_reduction,
-        avg(r_spot) / stddev_samp(r_spot) * sqrt({{ hours_per_year }}) as sharpe_spot,
-        avg(r_net) / stddev_samp(r_net) * sqrt({{ hours_per_year }}) as sharpe,
-        exp(min(path_spot - peak_spot)) - 1 as max_drawdown_spot,
-        exp(min(case when r_net is not null then path_net - peak_net end)) - 1
-            as max_drawdown,
-        sum(change_of_ratio) as turnover
+        1 - var_samp(peaked.r_net) / var_samp(peaked.r_spot) as variance_reduction,
+        avg(peaked.r_spot) / stddev_samp(peaked.r_spot) * sqrt({{ hours_per_year }})
+            as sharpe_spot,
+        avg(peaked.r_net) / stddev_samp(peaked.r_net) * sqrt({{ hours_per_year }})
+            as sharpe,
+        exp(min(peaked.path_spot - peaked.peak_spot)) - 1 as max_drawdown_spot,
+        exp(min(
+            case
+                when peaked.r_net is not null then peaked.path_net - peaked.peak_net
+            end
+        )) - 1 as max_drawdown,
+        sum(peaked.change_of_ratio) as turnover
     from peaked
     inner join steps on peaked.step = steps.step
     group by steps.name
@@ -79,7 +84,7 @@ reproduced as (
 ),
 
 compared as (
-{%- for figure, (published, rows) in figures.items() %}
+    {%- for figure, (published, rows) in figures.items() %}
     select
         '{{ figure }}' as figure,
         '{{ rows }}' as rows_used,
@@ -89,7 +94,7 @@ compared as (
     {%- if not loop.last %}
     union all
     {%- endif %}
-{%- endfor %}
+    {%- endfor %}
 )
 
 select

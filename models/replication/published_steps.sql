@@ -2,7 +2,7 @@
 -- value; the others stay as the step before left them. Key: step.
 with
 steps as (
-    select *
+    select steps.*
     from (
         values
         (
@@ -103,17 +103,17 @@ select
     name,
     rule,
     project_rule,
-{%- for setting, start in {
-    'beta': 'static',
-    'warmup': 'static',
-    'scaling': 'none',
-    'frame': 'with_the_bar',
-    'days_per_year': '252',
-    'funding': 'none',
-    'costs': 'none',
-    'hedged_rows': 'all',
-    'returns_kind': 'log',
-}.items() %}
+    {%- for setting, start in {
+        'beta': 'static',
+        'warmup': 'static',
+        'scaling': 'none',
+        'frame': 'with_the_bar',
+        'days_per_year': '252',
+        'funding': 'none',
+        'costs': 'none',
+        'hedged_rows': 'all',
+        'returns_kind': 'log',
+    }.items() %}
     coalesce(
         {{ last_known(
             "case when setting = '" ~ setting ~ "' then value end",
@@ -121,6 +121,6 @@ select
         ) }},
         '{{ start }}'
     ) as {{ setting }},
-{%- endfor %}
+    {%- endfor %}
     case when setting = 'strategy' then value end as strategy
 from steps

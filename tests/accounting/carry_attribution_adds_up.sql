@@ -28,11 +28,12 @@ left join {{ ref('carry_attribution') }} as parts
     and months.timeframe = parts.timeframe
     and months.strategy = parts.strategy
     and months.month = parts.month
-where not coalesce(
-    abs(
-        {{ '0' if perp_is_proxy() else 'parts.basis' }}
-        + parts.funding + parts.fees + parts.unhedged - months.net
-    ) < 1e-9
-    and abs(parts.net - months.net) < 1e-9,
-    false
-)
+where
+    not coalesce(
+        abs(
+            {{ '0' if perp_is_proxy() else 'parts.basis' }}
+            + parts.funding + parts.fees + parts.unhedged - months.net
+        ) < 1e-9
+        and abs(parts.net - months.net) < 1e-9,
+        false
+    )

@@ -2,12 +2,12 @@
 with
 positions as (
     select
-        orders.*,
+        *,
         hedge_ratio_target * price_spot / price_perp as coins_after,
         lag(hedge_ratio_target * price_spot / price_perp) over (
             partition by symbol, timeframe order by seq
         ) as coins_before
-    from {{ ref('paper_rebalance_log') }} as orders
+    from {{ ref('paper_rebalance_log') }}
 )
 
 select

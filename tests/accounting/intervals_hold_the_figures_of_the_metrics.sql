@@ -3,11 +3,20 @@
 
 with
 figures as (
-    select symbol, timeframe, strategy, 'variance_reduction' as metric,
+    select
+        symbol,
+        timeframe,
+        strategy,
+        'variance_reduction' as metric,
         variance_reduction as figure
     from {{ ref('hedge_metrics') }}
     union all
-    select symbol, timeframe, strategy, 'sharpe' as metric, sharpe as figure
+    select
+        symbol,
+        timeframe,
+        strategy,
+        'sharpe' as metric,
+        sharpe as figure
     from {{ ref('hedge_metrics') }}
 )
 

@@ -1,5 +1,5 @@
--- Whatever the bar size, a symbol's evaluated bars begin and end at the same instants, and
--- spot grows as much over them.
+-- Whatever the bar size, a symbol's evaluated bars begin and end at the same instants,
+-- and spot grows as much over them.
 {{ config(enabled=fromjson(has_several_timeframes())) }}
 
 with

@@ -34,7 +34,8 @@ left join sums
     on variances.symbol = sums.symbol
     and variances.timeframe = sums.timeframe
     and variances.strategy = sums.strategy
-where not coalesce(
-    abs(variances.variance - sums.sum_of_components) <= 1e-9 * sums.largest_component,
-    false
-)
+where
+    not coalesce(
+        abs(variances.variance - sums.sum_of_components) <= 1e-9 * sums.largest_component,
+        false
+    )

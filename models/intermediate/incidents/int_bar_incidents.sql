@@ -39,26 +39,26 @@ flagged_bars as (
     union all
     select
         symbol,
-        leg,
-        'flat_bars',
-        'info',
+        leg as source,
+        'flat_bars' as kind,
+        'info' as severity,
         ts,
         end_ts,
         row_index,
-        1
+        1 as affected
     from stepped_bars
     where volume = 0 and high = low
     union all
     select
         symbol,
-        leg,
-        'crossed_prices',
+        leg as source,
+        'crossed_prices' as kind,
         -- high and low exchanged: columns are mixed up, and the close is in doubt, too
-        case when high < low then 'error' else 'warn' end,
+        case when high < low then 'error' else 'warn' end as severity,
         ts,
         end_ts,
         row_index,
-        1
+        1 as affected
     from stepped_bars
     where
         high < low
@@ -67,13 +67,13 @@ flagged_bars as (
     union all
     select
         symbol,
-        leg,
-        'unaligned_bars',
-        'warn',
+        leg as source,
+        'unaligned_bars' as kind,
+        'warn' as severity,
         ts,
         end_ts,
         row_index,
-        1
+        1 as affected
     from stepped_bars
     where not {{ is_on_grid('ts', 'raw_step_ms') }}
 ),
@@ -97,24 +97,26 @@ runs as (
         case kind
             when 'conflicting_bars'
                 then {{ counted('sum(affected)', 'row') }}
-                || ' with the time of another row but other values: the last row of the'
-                || ' last file was kept'
+                    || ' with the time of another row but other values: the last row of'
+                    || ' the last file was kept'
             when 'duplicate_bars'
                 then {{ counted('sum(affected)', 'exact copy', 'exact copies') }}
-                || ' of other rows dropped'
+                    || ' of other rows dropped'
             when 'flat_bars'
                 then {{ counted('sum(affected)', 'raw bar') }}
-                || ' with zero volume and no movement: the exchange may have halted'
+                    || ' with zero volume and no movement: the exchange may have halted'
             when 'crossed_prices'
-                then {{ counted('sum(affected)', 'raw bar') }} || case
-                    when severity = 'error'
-                        then ' with its high below its low: columns are mixed up'
-                    else ' with an open or close outside its high and low: a price that'
-                        || ' was changed later'
-                end
+                then {{ counted('sum(affected)', 'raw bar') }}
+                    || case
+                        when severity = 'error'
+                            then ' with its high below its low: columns are mixed up'
+                        else
+                            ' with an open or close outside its high and low: a price'
+                            || ' that was changed later'
+                    end
             when 'unaligned_bars'
                 then {{ counted('sum(affected)', 'raw bar') }}
-                || ' off the grid of their step, left out'
+                    || ' off the grid of their step, left out'
         end as detail
     from numbered
     group by symbol, source, kind, severity, run
@@ -185,7 +187,7 @@ incomplete_bars as (
         case
             when end_ts > {{ build_ts() }}
                 then 'the last raw bar, of ' || {{ minute_of('last_ts') }}
-                || ', ends after this build began: its close may still change'
+                    || ', ends after this build began: its close may still change'
             else 'the data end at ' || {{ minute_of('end_ts') }} || ', within the bar of '
                 || {{ minute_of('bar_ts') }} || ': it is left out'
         end as detail

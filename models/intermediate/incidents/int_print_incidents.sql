@@ -183,8 +183,9 @@ conflicting_prints as (
         case when is_conflicting then 'warn' else 'info' end as severity,
         case
             when is_conflicting
-                then {{ counted('copies - 1', 'row') }} || ' with the time of another print'
-                || ' but another rate: the last row of the last file was kept'
+                then {{ counted('copies - 1', 'row') }}
+                    || ' with the time of another print but another rate: the last row of'
+                    || ' the last file was kept'
             else {{ counted('copies - 1', 'exact copy', 'exact copies') }}
                 || ' of a print dropped'
         end as detail

@@ -57,13 +57,13 @@ not_evaluated as (
         'not_evaluated' as kind,
         merged_spans.start_ts as ts,
         merged_spans.end_ts as ts_end,
-        merged_bars as affected,
+        evaluations.merged_bars as affected,
         'warn' as severity,
-        {{ counted('merged_bars', 'bar') }}
+        {{ counted('evaluations.merged_bars', 'bar') }}
         || ': too few, or with too many gaps, for a ratio of every strategy' as detail
     from evaluations
     inner join merged_spans using (symbol, timeframe)
-    where evaluated_bars = 0
+    where evaluations.evaluated_bars = 0
 ),
 
 proxies as (
@@ -73,9 +73,9 @@ proxies as (
         'perp_is_proxy' as kind,
         min(merged_spans.start_ts) as ts,
         max(merged_spans.end_ts) as ts_end,
-        max(merged_bars) as affected,
+        max(evaluations.merged_bars) as affected,
         'warn' as severity,
-        {{ counted('max(merged_bars)', 'bar') }}
+        {{ counted('max(evaluations.merged_bars)', 'bar') }}
         || ' without a perp: spot stands in for it, so that risk cannot be measured'
             as detail
     from evaluations

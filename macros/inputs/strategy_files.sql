@@ -1,3 +1,10 @@
+{% macro estimators() -%}
+    [
+        "none", "naive", "static", "rolling", "expanding", "ewma", "error_correction"
+    ]
+{%- endmacro %}
+
+
 {% macro strategy_columns() -%}
     {
         "strategy": "varchar", "estimator": "varchar", "is_vol_scaled": "boolean",

@@ -1,0 +1,44 @@
+"""What dbt gives to Jinja, for sqlfluff to render the models without dbt or any data.
+
+The names are those that the models and macros use. Values are the project's defaults, and
+files as an exchange writes them: what matters is that the SQL is whole.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn
+
+import yaml
+
+PROJECT = yaml.safe_load((Path(__file__).resolve().parents[2] / "dbt_project.yml").read_text())
+LAYOUT = {
+    "timestamp": "TIMESTAMP WITH TIME ZONE", "open": "DOUBLE", "high": "DOUBLE",
+    "low": "DOUBLE", "close": "DOUBLE", "volume": "DOUBLE", "funding_rate": "DOUBLE",
+}
+
+execute = True
+run_started_at = datetime(2026, 1, 1)
+invocation_args_dict = SimpleNamespace(vars={})
+
+
+def var(name: str, default: object = None) -> object:
+    """Return a var of dbt_project.yml."""
+    return PROJECT["vars"].get(name, default)
+
+
+def run_query(query: str) -> SimpleNamespace:
+    """Return a file's layout, which is all that models ask a database for."""
+    columns = [{"name": name, "type": kind} for name, kind in LAYOUT.items()]
+    return SimpleNamespace(rows=[(json.dumps(["file.parquet"]), json.dumps(columns))])
+
+
+def refuse(message: str) -> NoReturn:
+    """Fail, as the macros do on bad vars."""
+    raise ValueError(message)
+
+
+exceptions = SimpleNamespace(raise_compiler_error=refuse)
