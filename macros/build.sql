@@ -35,7 +35,7 @@
 {%- endmacro %}
 
 
-{#- They are as many rows as its strategies have targets, and nobody asks for them. -#}
+{#- They are as many rows as a sweep has targets, and nobody asks for them. -#}
 {% macro drop_bars_of_sweep() -%}
     {%- if flags.WHICH == 'build' and has_sweep() -%}
         {%- for name in [

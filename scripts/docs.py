@@ -4,18 +4,19 @@ usage: python -m scripts.docs
 
 Prints the path of the page, and nothing else, to stdout. The page shows the database as it was
 built last, with the SQL that its vars and files gave.
-Exit 0: done. Exit 1: dbt failed. Exit 2: there is no build to document, or bad usage.
+Exit 0: done. Exit 1: dbt failed. Exit 2: no build to document, or not on these files; bad usage.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 from scripts.command_line import OneLineParser, one_line
 from scripts.database import open_build
-from scripts.project import DATABASE, ROOT
+from scripts.project import DATABASE, ROOT, InputError
 from scripts.run import QUICK_DBT, BuildError, exit_code, parse_event
 
 TARGET = ROOT / "target" / "docs"
@@ -30,10 +31,15 @@ MENDED = {
 def write_page() -> Path:
     """Write the page; return its path.
 
-    Raises InputError without a build, BuildError where dbt fails.
+    Raises InputError without a build or without the files that it read, since their columns
+    decide the SQL; BuildError where dbt fails.
     """
     with open_build(DATABASE) as connection:
         (built_vars,) = connection.execute("select vars from int_build").fetchone()
+        files = connection.execute("select source_file from int_input_files").fetchall()
+    for (file,) in files:
+        if not (ROOT / file).exists():
+            raise InputError(f"{file}, which the last build read, is gone: build again without it.")
     done = subprocess.run(
         [
             sys.executable, "-c", QUICK_DBT, "docs", "generate", "--static",
@@ -41,14 +47,12 @@ def write_page() -> Path:
             "--log-format", "json", "--log-level", "error", "--log-level-file", "none",
             "--no-use-colors", "--no-send-anonymous-usage-stats", "--no-version-check",
         ],
-        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        cwd=ROOT, env=os.environ | {"PYTHONWARNINGS": "ignore"},
+        encoding="utf-8", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )
     if done.returncode:
         messages = [parse_event(line).get("msg", line) for line in done.stdout.splitlines()]
-        raise BuildError(
-            f"dbt docs failed: {one_line(' '.join(messages))} The files of the last build must be"
-            " there: build again on those that are."
-        )
+        raise BuildError("dbt docs failed: " + one_line(" ".join(messages)))
     page = (TARGET / "static_index.html").read_text(encoding="utf-8")
     for asked, given in MENDED.items():
         page = page.replace(asked, given)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from tests.conftest import ROOT, Project
@@ -173,10 +175,19 @@ def test_the_page_is_whole_and_asks_for_nothing(page: Path, manifest: dict[str, 
     assert manifest["metadata"]["send_anonymous_usage_stats"] is False
 
 
-def test_without_a_build_it_says_so(project: Project) -> None:
-    if project.database.exists():
-        project.database.unlink()
-    done = project.run(module="scripts.docs")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: ")
-    assert len(done.stderr.splitlines()) == 1
+def test_without_a_build_or_its_files_it_says_so(
+    project: Project, sample_project: tuple[Project, Path]
+) -> None:
+    project.database.unlink(missing_ok=True)
+    without_build = project.run(module="scripts.docs")
+    assert "does not exist: build it" in without_build.stderr
+    shutil.copy(sample_project[0].database, project.database)
+    with duckdb.connect(str(project.database)) as connection:
+        connection.execute("update int_input_files set source_file = 'my/gone.parquet'")
+    without_files = project.run(module="scripts.docs")
+    assert "my/gone.parquet, which the last build read, is gone" in without_files.stderr
+    project.database.unlink()
+    for done in (without_build, without_files):
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("error: ")
+        assert len(done.stderr.splitlines()) == 1
