@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from tests import dump_server
-from tests.conftest import ROOT, Project
+from tests.conftest import ROOT, Project, read_metrics
 
 README = (ROOT / "README.md").read_text()
 BIN = Path(sys.executable).parent
@@ -43,6 +43,10 @@ def reader(sample_project: tuple[Project, Path], new_project: Callable[[], Proje
         source = project.root / "data" / "raw" / f"binance_{leg}_BTCUSDT_sample{size}.parquet"
         shutil.copy(source, project.root / "my" / f"{leg}.parquet")
     write_files_of_other_tools(project)
+    header, row = next(block for block in blocks("csv") if "slow_band" in block).splitlines()
+    seed = project.root / "data" / "seeds" / "hedge_strategies.csv"
+    assert seed.read_text().splitlines()[0] == header
+    seed.write_text(f"{seed.read_text()}{row}\n")
     return project
 
 
@@ -92,7 +96,7 @@ def shell(project: Project, command: str, base_url: str = "") -> subprocess.Comp
 
 
 def test_commands(reader: Project, dumps: str) -> None:
-    assert len(COMMANDS) == 11
+    assert len(COMMANDS) == 12
     for command in COMMANDS:
         done = shell(reader, command, base_url=dumps)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
@@ -103,7 +107,7 @@ def test_commands(reader: Project, dumps: str) -> None:
             assert all(path.exists() for path in paths)
         elif "hedge-mvp" in command or "scripts." in command:
             folder = Path(done.stdout.strip())
-            assert (folder / "metrics.json").exists(), command
+            assert "slow_band" in read_metrics(folder)["strategies"], command
         elif command == "make docs":
             assert "compare_strategies" in Path(done.stdout.strip()).read_text()
         elif command.startswith("duckdb"):
