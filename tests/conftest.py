@@ -16,8 +16,6 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import pytest
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import dbtRunner
 
 from scripts import export
 from scripts.database import samples_in
@@ -81,8 +79,11 @@ class Project:
     def dbt(self, *arguments: str) -> subprocess.CompletedProcess:
         """Run dbt itself in the project's folder.
 
-        In this process, which has imported it already: a new one takes two seconds to.
+        In this process, which imports it once: each of its own would take two seconds to.
         """
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+        from dbt.cli.main import dbtRunner
+
         command = [*arguments, "--no-send-anonymous-usage-stats", "--log-level-file", "none"]
         output = io.StringIO()
         gc.disable()  # as scripts.run has it

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.conftest import Project, read_metrics, write_parquet
+from tests.conftest import Project, write_parquet
 from tests.test_inputs import PRINT_TIMES, TIMES, prices
 
 # 5-minute raw bars around each hour's close, so that an hour has raw bars to lose
@@ -24,7 +24,7 @@ def raw_bars(symbol: str, close: np.ndarray) -> pd.DataFrame:
     })
 
 
-SHORT = "NEWLISTING"  # 15 hours: fewer than the window
+LEGS = ("spot", "perp", "funding")
 ODD_NAME = "A'; drop table x; --$(touch here){{ y }}/../\""
 # what must give the same figures as CLEAN
 HARMLESS = [
@@ -92,50 +92,37 @@ def legs_of(case: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
 
 
 @pytest.fixture(scope="module")
-def built(new_project: Callable[[], Project]) -> tuple[Project, dict[str, Path], str]:
-    """A build of every case: project, run folders by symbol, stderr."""
+def built(new_project: Callable[[], Project]) -> tuple[Project, dict[str, dict]]:
+    """A build of every case: project, and what metrics.json would hold, by symbol."""
     project = new_project()
-    spots, perps, fundings = (list(frames) for frames in zip(
-        *(legs_of(case) for case in [*CASES, SHORT, "NOFUNDING", "NOPERP"]), strict=True
-    ))
-    spots[-3] = spots[-3][:180]
     inputs = {
-        "spot": pd.concat(spots), "perp": pd.concat(perps[:-1]),
-        "funding": pd.concat([*fundings[:-2], fundings[-1]]),
+        leg: pd.concat(frames)
+        for leg, frames in zip(LEGS, zip(*map(legs_of, CASES), strict=True), strict=True)
     }
     for leg, frame in inputs.items():
         # found through a link
         target = write_parquet(project.root / "elsewhere" / f"{leg}.parquet", frame)
         (project.root / "in").mkdir(exist_ok=True)
         (project.root / "in" / f"{leg}.parquet").symlink_to(target)
-    done = project.run(
-        "--spot", "in/spot.parquet", "--perp", "in/perp.parquet", "--funding",
-        "in/funding.parquet", "--beta_window", 20, "--vol_window", 5, "--out", "out",
+    return project, project.build(
+        **{leg: f"in/{leg}.parquet" for leg in LEGS}, beta_window=20, vol_window=5
     )
-    assert done.returncode == 0, done.stderr
-    folders = [Path(line) for line in done.stdout.splitlines()]
-    return project, {read_metrics(path)["symbol"]: path for path in folders}, done.stderr
 
 
-def closes(folder: Path) -> pd.Series:
-    """Return the spot closes of a run folder, by time."""
-    return pd.read_csv(folder / "spot_snapshot.csv").set_index("ts")["close"]
+def bars_of(project: Project, case: str) -> pd.DataFrame:
+    """Return the spot bars of a case, by time."""
+    return project.query(
+        f"from int_bars where leg = 'spot' and symbol = '{case}' order by ts"
+    ).set_index("ts")
 
 
 @pytest.mark.parametrize("case", HARMLESS)
 def test_what_is_odd_but_harmless_changes_no_figure(built: tuple, case: str) -> None:
-    _, folders, _ = built
-    clean, odd = (read_metrics(folders[name]) for name in ("CLEAN", case))
+    clean, odd = (built[1][name] for name in ("CLEAN", case))
     assert odd["sample"] == clean["sample"]
     assert odd["market"] == pytest.approx(clean["market"], rel=1e-9)
     for name, figures in clean["strategies"].items():
         assert odd["strategies"][name] == pytest.approx(figures, rel=1e-9, abs=1e-12)
-
-
-def test_no_name_of_a_symbol_is_code_or_a_path(built: tuple) -> None:
-    project, folders, _ = built
-    assert folders[ODD_NAME].parent.parent == project.root / "out"
-    assert not list(project.root.rglob("here"))
 
 
 # case: (merged bars, incidents by kind; what follows for the ratios aside)
@@ -163,38 +150,25 @@ CONSEQUENCES = {
 
 @pytest.mark.parametrize("case", CONSEQUENCES)
 def test_each_fault_is_told(built: tuple, case: str) -> None:
-    metrics = read_metrics(built[1][case])
-    metrics["incidents"].pop("beta_undefined", None)
-    assert (metrics["sample"]["merged_bars"], metrics["incidents"]) == CONSEQUENCES[case]
+    metrics = built[1][case]
+    incidents = metrics["incidents"].copy()
+    incidents.pop("beta_undefined", None)
+    assert (metrics["sample"]["merged_bars"], incidents) == CONSEQUENCES[case]
 
 
 def test_a_bar_without_its_last_raw_bar_does_not_exist(built: tuple) -> None:
-    _, folders, _ = built
-    missing = set(closes(folders["CLEAN"]).index) - set(closes(folders["LASTRAWBAR"]).index)
-    assert missing == {TIMES[100].strftime("%Y-%m-%dT%H:%M:%SZ")}
-    assert read_metrics(folders["LASTRAWBAR"])["sample"]["gap_bars"] == 1
-    counted = pd.read_csv(folders["MIDDLERAWBAR"] / "spot_snapshot.csv")["raw_bars"]
-    assert sorted(counted.unique()) == [11, 12]
+    project, metrics = built
+    clean, last, middle = (
+        bars_of(project, case) for case in ("CLEAN", "LASTRAWBAR", "MIDDLERAWBAR")
+    )
+    assert set(clean.index) - set(last.index) == {TIMES[100].tz_localize(None)}
+    assert metrics["LASTRAWBAR"]["sample"]["gap_bars"] == 1
+    assert sorted(middle["raw_bars"].unique()) == [11, 12]
 
 
 def test_a_volume_that_is_not_known_adds_none(built: tuple) -> None:
-    volumes = pd.read_csv(built[1]["INFINITEVOLUME"] / "spot_snapshot.csv")["volume"]
+    volumes = bars_of(built[0], "INFINITEVOLUME")["volume"]
     assert sorted(volumes.unique()) == [11, 12]
-
-
-def test_a_symbol_that_lacks_an_input_is_not_evaluated_and_named(built: tuple) -> None:
-    project, folders, stderr = built
-    assert folders.keys() == set(CASES)
-    assert "NOFUNDING is not evaluated: it is only in spot and perp" in stderr
-    assert "NOPERP is not evaluated: it is only in spot and funding" in stderr
-    reason = f"{project.root}/in/spot.parquet: {SHORT} has at most 15 bars"
-    assert f"{SHORT} is not evaluated: {reason}" in stderr
-    short = project.query("select kind from data_incidents where symbol = 'NEWLISTING'")
-    assert set(short["kind"]) == {"not_evaluated", "span_differs"}
-    absent = project.query("select symbol, source from data_incidents where kind = 'leg_missing'")
-    assert dict(absent.itertuples(index=False)) == {
-        "NOFUNDING": "perp,spot", "NOPERP": "funding,spot"
-    }
 
 
 def test_null_in_a_price_column_fails_but_a_missing_column_does_not(tmp_path: Path) -> None:

@@ -16,8 +16,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scripts.project import safe_name
 from tests.conftest import Project, read_metrics, write_parquet
 from tests.test_inputs import PRINT_TIMES, TIMES, prices
+from tests.test_odd_bars import ODD_NAME, legs_of
 from tests.test_readme import FUNDING_PER_MONTH
 
 DUCKDB = Path(sys.executable).with_name("duckdb")
@@ -35,16 +37,61 @@ def write_legs(folder: Path, closes: dict[str, np.ndarray] | None = None) -> lis
     return [*flags, "--funding", write_parquet(folder / "funding_BTCUSDT.parquet", frame)]
 
 
-def test_stdout_is_the_folder_and_stderr_the_table(project: Project, tmp_path: Path) -> None:
-    done = project.run(*write_legs(tmp_path), *SMALL, "--out", tmp_path / "out")
+SHORT = "NEWLISTING"  # 15 hours: fewer than the window
+SINGLE = "ONEBAR"  # an hour more than the window and the two bars before it
+COMPLETE = [ODD_NAME, "AAAUSDT", "BBBUSDT", SINGLE]
+
+
+@pytest.fixture(scope="module")
+def several(
+    new_project: Callable[[], Project]
+) -> tuple[Project, list[object], list[Path], str]:
+    """A run of several symbols: project, flags of its files, run folders, stderr."""
+    project = new_project()
+    spots, perps, fundings = (list(frames) for frames in zip(
+        *(legs_of(symbol) for symbol in [*COMPLETE, SHORT, "NOFUNDING", "NOPERP"]), strict=True
+    ))
+    spots[3], perps[3] = (legs[3][:22 * 12] for legs in (spots, perps))
+    spots[4] = spots[4][:180]
+    del perps[6], fundings[5]
+    flags: list[object] = []
+    for leg, frames in zip(("spot", "perp", "funding"), (spots, perps, fundings), strict=True):
+        flags += [f"--{leg}", write_parquet(project.root / f"{leg}.parquet", pd.concat(frames))]
+    done = project.run(*flags, *SMALL, "--out", "out")
     assert done.returncode == 0, done.stderr
-    (folder,) = (tmp_path / "out").glob("20*")
-    assert done.stdout == f"{folder}\n"
+    return project, flags, [Path(line) for line in done.stdout.splitlines()], done.stderr
+
+
+@pytest.fixture(scope="module")
+def one(
+    several: tuple, project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> subprocess.CompletedProcess:
+    """A run of one of them, into the folder that its last argument names."""
+    return project.run(
+        *several[1], *SMALL, "--symbol", "BBBUSDT", "--out", tmp_path_factory.mktemp("one") / "out"
+    )
+
+
+def test_several_symbols_get_a_folder_each(several: tuple) -> None:
+    project, _, folders, _ = several
+    assert [folder.parent for folder in folders] == [
+        project.root / "out" / safe_name(symbol) for symbol in COMPLETE
+    ]
+    assert [read_metrics(folder)["symbol"] for folder in folders] == COMPLETE
+
+
+def test_stdout_is_the_folder_and_stderr_the_table(
+    one: subprocess.CompletedProcess, project: Project
+) -> None:
+    assert one.returncode == 0, one.stderr
+    (folder,) = Path(one.args[-1]).glob("20*")
+    assert one.stdout == f"{folder}\n"
+    assert read_metrics(folder)["symbol"] == "BBBUSDT"
     for word in ("var. reduction", "Sharpe", "* rolling_ols", "Data incidents: none",
                  "Next order (rolling_ols, dry run)", "days old"):
-        assert word in done.stderr
+        assert word in one.stderr
     # the last line says how to go on, and works
-    command = done.stderr.splitlines()[-1].removeprefix("Ask in SQL: ")
+    command = one.stderr.splitlines()[-1].removeprefix("Ask in SQL: ")
     assert command.startswith("duckdb -readonly ")
     asked = subprocess.run(
         [DUCKDB, *shlex.split(command)[1:]], capture_output=True, text=True, check=True
@@ -54,12 +101,43 @@ def test_stdout_is_the_folder_and_stderr_the_table(project: Project, tmp_path: P
     assert not list(project.database.parent.glob(".building-*"))
 
 
+def test_no_name_of_a_symbol_is_code_or_a_path(several: tuple) -> None:
+    project, _, folders, _ = several
+    assert folders[0].parent.parent == project.root / "out"
+    assert read_metrics(folders[0])["symbol"] == ODD_NAME
+    assert not list(project.root.rglob("here"))
+
+
+def test_a_symbol_that_lacks_an_input_is_not_evaluated_and_named(several: tuple) -> None:
+    project, _, _, stderr = several
+    assert "NOFUNDING is not evaluated: it is only in spot and perp" in stderr
+    assert "NOPERP is not evaluated: it is only in spot and funding" in stderr
+    reason = f"{project.root}/spot.parquet: {SHORT} has at most 15 bars"
+    assert f"{SHORT} is not evaluated: {reason}" in stderr
+    short = project.query("select kind from data_incidents where symbol = 'NEWLISTING'")
+    assert set(short["kind"]) == {"not_evaluated", "span_differs"}
+    absent = project.query("select symbol, source from data_incidents where kind = 'leg_missing'")
+    assert dict(absent.itertuples(index=False)) == {
+        "NOFUNDING": "perp,spot", "NOPERP": "funding,spot"
+    }
+
+
+def test_a_single_evaluated_bar_has_undefined_figures(several: tuple) -> None:
+    metrics = read_metrics(several[2][3])
+    assert metrics["symbol"] == SINGLE
+    assert metrics["sample"]["evaluated_bars"] == 1
+    for figures in metrics["strategies"].values():
+        undefined = {name for name, value in figures.items() if value is None}
+        assert undefined == {
+            "hedge_ratio_std", "variance_reduction", "variance_reduction_price", "sharpe",
+            "volatility",
+        }
+
+
 def test_a_failed_test_leaves_no_folder_and_the_old_database(
-    new_project: Callable[[], Project], tmp_path: Path
+    one: subprocess.CompletedProcess, project: Project, tmp_path: Path
 ) -> None:
-    project = new_project()
-    flags = write_legs(tmp_path)
-    project.run_folders(*flags, *SMALL, "--out", tmp_path / "good")
+    assert one.returncode == 0, one.stderr
     before = project.database.read_bytes()
 
     spot, perp = prices()
@@ -101,21 +179,6 @@ def test_a_perp_that_never_moves_has_no_slope(project: Project, tmp_path: Path) 
     assert "some_symbol_is_evaluated" in done.stderr
 
 
-def test_a_single_evaluated_bar_has_undefined_figures(project: Project, tmp_path: Path) -> None:
-    closes = dict(zip(("spot", "perp"), (close[:22] for close in prices()), strict=True))
-    (folder,) = project.run_folders(
-        *write_legs(tmp_path, closes), *SMALL, "--out", tmp_path / "out"
-    )
-    metrics = read_metrics(folder)
-    assert metrics["sample"]["evaluated_bars"] == 1
-    for figures in metrics["strategies"].values():
-        undefined = {name for name, value in figures.items() if value is None}
-        assert undefined == {
-            "hedge_ratio_std", "variance_reduction", "variance_reduction_price", "sharpe",
-            "volatility",
-        }
-
-
 def test_without_a_perp_risk_is_not_measured(project: Project, tmp_path: Path) -> None:
     flags = write_legs(tmp_path)
     done = project.run(*flags[:2], *flags[4:], *SMALL, "--out", tmp_path / "out")
@@ -144,28 +207,6 @@ def test_without_a_perp_risk_is_not_measured(project: Project, tmp_path: Path) -
     )
 
 
-def test_several_symbols_get_a_folder_each(project: Project, tmp_path: Path) -> None:
-    for symbol in ("AAAUSDT", "BBBUSDT"):
-        for leg, close in zip(("spot", "perp"), prices(), strict=True):
-            write_parquet(
-                tmp_path / f"{leg}_{symbol}.parquet",
-                pd.DataFrame({"timestamp": TIMES, "close": close}),
-            )
-        write_parquet(
-            tmp_path / f"funding_{symbol}.parquet",
-            pd.DataFrame({"timestamp": PRINT_TIMES, "rate": 1e-4}),
-        )
-    flags = [item for leg in ("spot", "perp", "funding")
-             for item in (f"--{leg}", tmp_path / f"{leg}_*.parquet")]
-    both = project.run_folders(*flags, *SMALL, "--out", tmp_path / "both")
-    assert [folder.parent for folder in both] == [
-        tmp_path / "both" / "AAAUSDT", tmp_path / "both" / "BBBUSDT"
-    ]
-    (one,) = project.run_folders(*flags, *SMALL, "--symbol", "BBBUSDT", "--out", tmp_path / "one")
-    assert one.parent == tmp_path / "one"
-    assert read_metrics(one)["symbol"] == "BBBUSDT"
-
-
 def test_readers_and_runs_do_not_disturb_each_other(
     sample_project: tuple[Project, Path], tmp_path: Path
 ) -> None:
@@ -190,9 +231,19 @@ def test_readers_and_runs_do_not_disturb_each_other(
     assert json.loads(fees)["fees_bps"] == 2
 
 
-def test_dbt_build_and_export_do_the_same(sample_project: tuple[Project, Path]) -> None:
+def test_a_build_that_failed_is_not_exported_and_one_that_passed_as_a_run_does(
+    sample_project: tuple[Project, Path], tmp_path: Path
+) -> None:
+    """Models upstream of a failed test are new, those downstream old: nobody may read the mix."""
     project, folder = sample_project
-    project.run_folders()  # the database of the sample, whatever ran before
+    for arguments, exit_code in (
+        (("run", "-s", "int_bars"), 0), (("build", "--vars", "{strategy: magic}"), 1)
+    ):
+        assert project.dbt(*arguments).returncode == exit_code
+        exported = project.run("--out", tmp_path / "bad", module="scripts.export")
+        assert exported.returncode == 2
+        assert "did not pass: run the whole of dbt build again" in exported.stderr
+        assert not (tmp_path / "bad").exists()
     # another command first: what dbt parsed for it serves the build as well
     assert project.dbt("parse").returncode == 0
     built = project.dbt("build", "--quiet")
@@ -205,22 +256,6 @@ def test_dbt_build_and_export_do_the_same(sample_project: tuple[Project, Path]) 
     assert actual.keys() == expected.keys()
     for name, figures in expected["strategies"].items():
         assert actual["strategies"][name] == pytest.approx(figures, rel=1e-9, abs=1e-12)
-
-
-def test_a_build_that_failed_is_not_exported(
-    sample_project: tuple[Project, Path], tmp_path: Path
-) -> None:
-    """Models upstream of a failed test are new, those downstream old: nobody may read the mix."""
-    project, _ = sample_project
-    for arguments, exit_code in (
-        (("run", "-s", "int_bars"), 0), (("build", "--vars", "{strategy: magic}"), 1)
-    ):
-        assert project.dbt(*arguments).returncode == exit_code
-        exported = project.run("--out", tmp_path / "bad", module="scripts.export")
-        assert exported.returncode == 2
-        assert "did not pass: run the whole of dbt build again" in exported.stderr
-        assert not (tmp_path / "bad").exists()
-    project.run_folders("--out", tmp_path / "good")
 
 
 def test_two_runs_in_one_second_do_not_collide(
