@@ -1,21 +1,23 @@
 # make hedge-mvp: set up, and run on what lies in data/raw (or a sample), or on the files that
-# SPOT, PERP and FUNDING name. make fetch: set up, and download to data/raw. make published: set
-# up, and reproduce the published result. make results: set up, and compute the figures of README
-# and docs again. make notebook: set up with JupyterLab, and open the notebook on the build that is
-# there, or on a first one; HEDGE_DATABASE names another. make notebook-outputs: set up, and write
-# the notebook again with its outputs on the sample. make test: set up, and run every test. make lint: set up, and
-# look at the style of every file.
+# SPOT, PERP and FUNDING name. make fetch: set up, and download to data/raw. make docs: set up, and
+# describe the database on a page. make published: set up, and reproduce the published result.
+# make results: set up, and compute the figures of README and docs again. make notebook: set up with
+# JupyterLab, and open the notebook on the build that is there, or on a first one; HEDGE_DATABASE
+# names another. make notebook-outputs: set up, and write the notebook again with its outputs on the
+# sample. make test: set up, and run every test. make lint: set up, and look at the style of every
+# file.
 
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: help setup setup-dev sample fetch hedge-mvp published results notebook notebook-outputs \
-	test lint clean
+.PHONY: help setup setup-dev sample fetch hedge-mvp docs published results notebook \
+	notebook-outputs test lint clean
 
 help:
 	@echo "make hedge-mvp [SPOT= PERP= FUNDING= SYMBOL= TIMEFRAME= FEES_BPS= OUT=]   build, and print the run folder"
 	@echo "make fetch SYMBOL= START= END= [INTERVAL= OUT=]                   download from Binance's dumps"
+	@echo "make docs                                                         every table, column, macro and test on a page"
 	@echo "make published SPOT= PERP= FUNDING= [PAGE=]                       reproduce the published result"
 	@echo "make results SPOT= PERP= FUNDING=                                 the figures of README and docs again"
 	@echo "make notebook                                                     open the notebook in JupyterLab"
@@ -66,6 +68,10 @@ hedge-mvp: setup
 	if [ -n "$$FEES_BPS" ]; then set -- "$$@" --fees_bps "$$FEES_BPS"; fi; \
 	if [ -n "$$OUT" ]; then set -- "$$@" --out "$$OUT"; fi; \
 	$(BIN)/python -m scripts.run "$$@"
+
+docs: setup
+	@if [ ! -f data/hedge.duckdb ]; then $(MAKE) --no-print-directory hedge-mvp >&2; fi
+	@$(BIN)/python -m scripts.docs
 
 published: setup
 	@set --; \

@@ -1,10 +1,8 @@
-{#- When this build began, naive UTC: the same instant in every model of it. -#}
 {% macro build_ts() -%}
     timestamp '{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S") }}'
 {%- endmacro %}
 
 
-{#- The vars that this build used, as JSON: what reproduces it. -#}
 {% macro build_vars() -%}
     {%- set used = {} -%}
     {%- for name in [
@@ -25,7 +23,6 @@
 {%- endmacro %}
 
 
-{#- Before nodes run: what lies in the database is no longer a build that passed. -#}
 {% macro forget_last_build() -%}
     {%- if flags.WHICH in ['build', 'run', 'seed'] -%}
         {%- set build = adapter.get_relation(
@@ -38,10 +35,7 @@
 {%- endmacro %}
 
 
-{#-
-    After a build: a sweep's bars have served. They are as many rows as its strategies
-    have targets, and nobody asks for them.
--#}
+{#- They are as many rows as its strategies have targets, and nobody asks for them. -#}
 {% macro drop_bars_of_sweep() -%}
     {%- if flags.WHICH == 'build' and has_sweep() -%}
         {%- for name in [
@@ -56,13 +50,11 @@
 {%- endmacro %}
 
 
-{#-
-    After a whole build without an error or a failed test: the database may be exported.
--#}
 {% macro record_build(results) -%}
     {#- outside the condition, or a parse for another command would not see it -#}
     {%- set build = ref('int_build') -%}
-    {%- set good = ['success', 'pass', 'warn'] -%}
+    {#- an exposure is a node, too, with which a build does nothing -#}
+    {%- set good = ['success', 'pass', 'warn', 'no-op'] -%}
     {%- set bad = results | rejectattr('status', 'in', good) | list -%}
     {%- set is_narrowed = flags.SELECT or flags.EXCLUDE -%}
     {%- if execute and flags.WHICH == 'build' and not is_narrowed and not bad -%}

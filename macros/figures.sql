@@ -1,8 +1,6 @@
 {#-
-    The figures of hedge_metrics and hedge_tails, each with a query that computes it again
-    from the rows of a strategy, to paste and to alter: what `from hedge_figures()` lists.
     ROWS stands for the condition that picks a strategy's rows, PERIODS for the bars of a
-    year. The models compute them all at once, and otherwise: that is a check of both.
+    year. The models compute all figures at once, and otherwise: that is a check of both.
 -#}
 {% macro figures() -%}
     {%- set money -%}
@@ -76,7 +74,6 @@ with weeks as (
 {%- endmacro %}
 
 
-{#- Each figure of each strategy, its definition and its query: hedge_figures(). -#}
 {% macro figures_listed() -%}
     select
         samples.symbol,

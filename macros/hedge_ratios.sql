@@ -1,9 +1,3 @@
-{#-
-    The ratio of each strategy at each bar, the next bar included, as it is fixed at the
-    close before it (int_hedge_ratios).
-
-    strategies: a relation with the columns of int_strategies.
--#}
 {% macro hedge_ratios_of(strategies) -%}
     with
     merged_bars as (select * from {{ ref('int_merged_bars') }}),
@@ -92,12 +86,6 @@
 {%- endmacro %}
 
 
-{#-
-    Where the sample of each symbol and timeframe starts: at the first bar at which all
-    strategies have a ratio, several timeframes of a symbol together (int_samples).
-
-    ratios: a relation of symbol, timeframe, strategy, ts, is_next_bar, hedge_ratio.
--#}
 {% macro sample_starts(ratios) -%}
     with
     merged_bars as (select * from {{ ref('int_merged_bars') }}),

@@ -1,7 +1,6 @@
 {#-
-    The layouts (see inputs/read_files.sql) of the files that a var names. Footers are
-    read when the model is compiled for execution, since a column's name and type decide
-    the SQL.
+    Footers are read when the model is compiled for execution, since a column's name and
+    type decide the SQL.
 -#}
 {% macro input_layouts(var_name) -%}
     {%- set layouts = [] -%}
@@ -16,7 +15,6 @@
 {%- endmacro %}
 
 
-{#- No perp given: spot stands in for it, and every result says so. -#}
 {% macro perp_is_proxy() -%}
     {%- do return(not var('perp')) -%}
 {%- endmacro %}

@@ -1,15 +1,9 @@
 {#-
-    The perp coins per coin of spot that a strategy holds after each bar's order, where
-    its rule makes that depend on what it held before.
-
-    bars: a relation of symbol, timeframe, strategy, ts, bar_index (from 0), target, the
-    price_ratio (a perp's price in spot's, at the decision), is_due, band and min_trade.
-    Returns the SQL of symbol, timeframe, strategy, ts, coins.
-
     What is held after a bar follows from what was held before it, which no window can
     say. A first pass walks through each series and keeps the coins at the start of each
-    stretch of 256 bars, a second one walks through all stretches at once and keeps every
-    bar: a list that grows bar by bar over a whole series would be copied at each of them.
+    stretch of 256 bars, a second one walks through all stretches at once and keeps
+    every bar: a list that grows bar by bar over a whole series would be copied at each
+    of them.
 -#}
 {% macro coins_after_orders(bars) -%}
     {%- set stretch = 'cast(floor(bar_index / 256) as integer)' -%}
@@ -87,7 +81,6 @@
 {%- endmacro %}
 
 
-{#- The coins after a bar's order: those of the target, or the same where it holds. -#}
 {% macro coins_after_order(
     coins, target, price_ratio, is_entry, is_due, band, min_trade
 ) -%}
@@ -105,7 +98,6 @@
 {%- endmacro %}
 
 
-{#- The same for a bar that is a struct with these fields. -#}
 {% macro coins_after_order_of(bar, coins) -%}
     {{ coins_after_order(
         coins, bar ~ '.target', bar ~ '.price_ratio', bar ~ '.is_entry', bar ~ '.is_due',

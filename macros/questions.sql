@@ -1,8 +1,4 @@
 {#-
-    Questions that come up, as table macros of the built database: `from hedge_help()`
-    lists them. Each: its name with parameters, an example, what it answers, and its SQL.
-    Those without a strategy answer for all of them.
-
     The answers are for reading: columns that fit into a terminal of 120, rounded. All
     digits are in the tables, and in compare_runs; what_if keeps 8 decimals. `+ 0.0` makes
     0 of a rounded -0.0.
@@ -181,12 +177,8 @@
 
 
 {#-
-    Run folders as rows, from their metrics.json and metadata.json: one per folder and
-    strategy. What an older version did not write is NULL, and a metrics.json that cannot
-    be read leaves one row without figures. `**` does not follow `latest`; a copy of one
-    is left out, unless it is the folder that is asked for.
-
-    A relative folder is looked for where the client was started.
+    `**` does not follow `latest`; a copy of one is left out, unless it is the folder that
+    is asked for.
 -#}
 {% macro compare_runs_query() -%}
     {%- set keys = ['symbol', 'timeframe', 'strategy'] -%}
@@ -272,7 +264,6 @@
 {%- endmacro %}
 
 
-{#- The columns of a model as its yml has them, by name. -#}
 {% macro model_columns(name) -%}
     {%- for node in graph.nodes.values() if node.resource_type == 'model' -%}
         {%- if node.name == name -%}
@@ -283,7 +274,6 @@
 {%- endmacro %}
 
 
-{#- The tables in the order in which a reader wants them; others follow. -#}
 {% macro tables_in_order() -%}
     {%- do return([
         'hedge_verdict', 'hedge_metrics', 'hedge_intervals', 'data_incidents',
@@ -295,10 +285,7 @@
 {%- endmacro %}
 
 
-{#-
-    What puts the questions into the database, and the list of them with its analyses and
-    tables. They name tables that only a whole build has.
--#}
+{#- The questions name tables that only a whole build has. -#}
 {% macro create_questions() -%}
     {%- for head, _, _, sql in questions() -%}
         create or replace macro {{ head }} as table {{ sql }};

@@ -1,9 +1,3 @@
-{#-
-    The parameters of strategies at each timeframe, with the vars where a row leaves one
-    empty.
-
-    rows: a relation with the columns of data/seeds/hedge_strategies.csv.
--#}
 {% macro strategies_from(rows) -%}
     with
     strategies as (select * from {{ rows }}),
@@ -46,11 +40,6 @@
 {%- endmacro %}
 
 
-{#-
-    Whether a strategy has parameters that no model could make sense of: a slope needs
-    three rows, a standard deviation two, a target must be positive, and no rule can be
-    negative.
--#}
 {% macro has_unfit_parameters() -%}
     (
         estimator not in (
@@ -71,16 +60,11 @@
 {%- endmacro %}
 
 
-{#-
-    Whether this build scores the strategies of a file, beside those of the seed (the
-    panel).
--#}
 {% macro has_sweep() -%}
     {{- 'yes' if var('sweep') | string | trim -}}
 {%- endmacro %}
 
 
-{#- The strategies of the panel and those of the sweep, as a relation. -#}
 {% macro all_strategies() -%}
     {%- if has_sweep() -%}
         (

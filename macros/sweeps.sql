@@ -10,13 +10,12 @@
 -#}
 
 
-{#- Bars of a stretch: long ones cost registers, short ones steps of the recursion. -#}
+{#- Long ones cost registers, short ones steps of the recursion. -#}
 {% macro stretch_bars() -%}
     32
 {%- endmacro %}
 
 
-{#- Elements beyond the next bar, that bring nothing: see sweep_fold. -#}
 {% macro closes_after_the_walk() -%}
     2
 {%- endmacro %}
@@ -27,7 +26,6 @@
 {%- endmacro %}
 
 
-{#- The figures of a close, in the order in which sweep_closes lists them. -#}
 {% macro close_figures() -%}
     {%- do return([
         'target', 'price_ratio', 'held_price_ratio', 'is_bar', 'r_spot', 'r_fut',
@@ -36,7 +34,6 @@
 {%- endmacro %}
 
 
-{#- In a select list, grouped by stretch: the closes as a list, in their order. -#}
 {% macro listed_closes() -%}
     list(
         {
@@ -49,16 +46,11 @@
 {%- endmacro %}
 
 
-{#- The first close of such a list. -#}
 {% macro first_close(closes) -%}
     {{ closes }}[1]
 {%- endmacro %}
 
 
-{#-
-    The coins after the order that is decided at an element of a stretch. Refers to the
-    columns of its strategy and stretch.
--#}
 {% macro sweep_coins(held, stretch) -%}
     {{ coins_after_order(
         held ~ '.coins',
@@ -73,7 +65,6 @@
 {%- endmacro %}
 
 
-{#- What a strategy held over the bar that ends, its trade there, and its return. -#}
 {% macro sweep_ratio(held) -%}
     ({{ held }}.coins * x.held_price_ratio)
 {%- endmacro %}
@@ -93,12 +84,10 @@
 
 
 {#-
-    What a walk carries along, by name: its start, and what it is after an element.
-
-    What is used twice is carried to the next element instead of being written out twice,
-    so sums lag one element behind the close, peaks and lows two: two more elements, that
-    bring nothing, end each walk. Sums of the ratio are around the sample's first target,
-    or rounding would drown a small deviation.
+    What is used twice is carried to the next element instead of being written out
+    twice, so sums lag one element behind the close, peaks and lows two: two more
+    elements, that bring nothing, end each walk. Sums of the ratio are around the
+    sample's first target, or rounding would drown a small deviation.
 -#}
 {% macro sweep_fold() -%}
     {%- do return({
@@ -130,14 +119,7 @@
 {%- endmacro %}
 
 
-{#-
-    The walks of a sweep: symbol, timeframe, strategy, stretch, and what was carried
-    along to its start; the row after the last stretch is the end.
-
-    strategies: symbol, timeframe, strategy, series, first_target and the rule's columns;
-    stretches: int_sweep_stretches. Tables, since a recursion would compute anything else
-    anew at each step.
--#}
+{#- Both are tables, since a recursion would compute anything else anew at each step. -#}
 {% macro sweep_walks(strategies, stretches) -%}
     with recursive
     walks as (
@@ -202,13 +184,6 @@
 {%- endmacro %}
 
 
-{#-
-    The blocks that each replicate draws, as a list of first places by replicate:
-    symbol, timeframe, replicate, bars, block_bars, last_block_bars, places, last_place.
-    The draws are those of int_bootstrap_replicates.
-
-    samples: symbol, timeframe, evaluated_bars.
--#}
 {% macro drawn_places(samples) -%}
     with
     samples as (
@@ -252,18 +227,15 @@
 
 
 {#-
-    How far each strategy's utility strays from its figure in each replicate: symbol,
-    timeframe, strategy, replicate, deviation.
-
     A replicate's mean, and mean square around the sample's mean, are sums over blocks,
     and these differences of running sums: U with that square in place of the variance
     needs one number a block. It leaves out risk_aversion / 2 of the squared deviation
-    of the mean, which is of second order: of a deviation of 50 %
-    a year, a ten thousandth at 1h.
+    of the mean, which is of second order: of a deviation of 50 % a year, a ten
+    thousandth at 1h.
 
-    Each stretch is walked through anew from what int_sweep_walks holds at its start, and
-    what is to be listed is handed from field to field: as many fields as elements, since
-    a list that grows would be copied at each of them.
+    Each stretch is walked through anew from what int_sweep_walks holds at its start,
+    and what is to be listed is handed from field to field: as many fields as elements,
+    since a list that grows would be copied at each of them.
 -#}
 {% macro sweep_deviations(walks, stretches, samples) -%}
     {%- set n = stretch_bars() | int -%}

@@ -1,26 +1,15 @@
-{#-
-    A number from 0 up to 1 that every engine gives alike: 52 bits, as many as a double
-    holds, of the MD5 of a text.
--#}
+{#- 52 bits, as many as a double holds, of the MD5. -#}
 {% macro uniform_from(text) -%}
     (cast('0x' || substring(md5({{ text }}), 1, 13) as bigint) / 4503599627370496.0)
 {%- endmacro %}
 
 
-{#- The uniform that places a block of a replicate, in every series alike. -#}
 {% macro bootstrap_uniform(replicate, block) -%}
     {%- set seed = var('bootstrap_seed') -%}
     {{ uniform_from("'" ~ seed ~ ":' || " ~ replicate ~ " || ':' || " ~ block) }}
 {%- endmacro %}
 
 
-{#-
-    The blocks that each replicate draws, a row each: symbol, timeframe, replicate, the
-    place (from 1) at which it starts, and whether it is the replicate's last, which is
-    cut to the sample's length.
-
-    samples: a relation of symbol, timeframe, bars and blocks_drawn.
--#}
 {% macro drawn_blocks(samples) -%}
     with
     replicates as (
@@ -52,22 +41,17 @@
 {%- endmacro %}
 
 
-{#-
-    A value so many rows later, NULL beyond the last. The number may be a column, which
-    not every engine allows.
--#}
+{#- A number of rows that is a column is more than every engine allows. -#}
 {% macro rows_later(value, rows, over) -%}
     lead({{ value }}, {{ rows }}) over {{ over }}
 {%- endmacro %}
 
 
-{#- The same so many rows earlier, 0 before the first. -#}
 {% macro rows_earlier(value, rows, over) -%}
     lag({{ value }}, {{ rows }}, 0) over {{ over }}
 {%- endmacro %}
 
 
-{#- Bars of a bootstrap block, which is also the reach of long-run variances. -#}
 {% macro block_bars(timeframe) -%}
     cast(
         {{ var('bootstrap_block_days') }} * 86400000.0 / {{ ms_of_timeframe(timeframe) }}
@@ -77,34 +61,31 @@
 
 
 {#-
-    Blocks that a sample must hold before an interval is given. With fewer, the spread
-    between blocks is itself unknown: at 10 intervals still cover about as often as they
-    say (tests/test_uncertainty.py), and 70 days are soon waited for.
+    With fewer, the spread between blocks is itself unknown: at 10 intervals still cover
+    about as often as they say (tests/test_uncertainty.py), and 70 days are soon waited
+    for.
 -#}
 {% macro least_blocks() -%}
     10
 {%- endmacro %}
 
 
-{#- The confidence of every interval. -#}
 {% macro confidence() -%}
     0.95
 {%- endmacro %}
 
 
-{#- The two-sided standard normal quantile at that confidence. -#}
 {% macro normal_quantile() -%}
     1.959964
 {%- endmacro %}
 
 
 {#-
-    A two-sided normal critical value, made wider for a standard error that is estimated
-    from so many blocks: Student's, by its expansion in the normal value (Abramowitz &
-    Stegun 26.7.5), with the 1.5 degrees of freedom a block that overlapping blocks, or a
-    Bartlett kernel as long, leave (Priestley 1981, 6.2.4); times sqrt(k / (k - 1)), since
-    blocks are drawn around the sample's own mean. For one interval it agrees within 1 %
-    with the fixed-b value of Kiefer & Vogelsang (2005).
+    Student's, by its expansion in the normal value (Abramowitz & Stegun 26.7.5), with
+    the 1.5 degrees of freedom a block that overlapping blocks, or a Bartlett kernel as
+    long, leave (Priestley 1981, 6.2.4); times sqrt(k / (k - 1)), since blocks are drawn
+    around the sample's own mean. For one interval it agrees within 1 % with the fixed-b
+    value of Kiefer & Vogelsang (2005).
 -#}
 {% macro critical_value(z, blocks) -%}
     {%- set degrees = '(1.5 * ' ~ blocks ~ ')' -%}
@@ -120,7 +101,6 @@
 {%- endmacro %}
 
 
-{#- The score U: annualised mean less risk_aversion / 2 of the annualised variance. -#}
 {% macro utility(mean, variance, timeframe) -%}
     (
         {{ periods_per_year(timeframe) }}

@@ -43,6 +43,7 @@ plt.rcParams.update({
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlelocation": "left",
+    "axes.titlesize": 13,
     "figure.constrained_layout.use": True,
     "font.size": 12,
     "grid.alpha": 0.3,

@@ -57,7 +57,10 @@ except SystemExit as end:
     os._exit(end.code)
 """
 
-FINISHED = {"LogModelResult", "LogSeedResult", "LogTestResult", "LogNodeResult", "SkippingDetails"}
+FINISHED = {
+    "LogModelResult", "LogSeedResult", "LogTestResult", "LogNodeResult", "LogNodeNoOpResult",
+    "SkippingDetails",
+}
 
 
 class BuildError(Exception):

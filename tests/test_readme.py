@@ -104,6 +104,8 @@ def test_commands(reader: Project, dumps: str) -> None:
         elif "hedge-mvp" in command or "scripts." in command:
             folder = Path(done.stdout.strip())
             assert (folder / "metrics.json").exists(), command
+        elif command == "make docs":
+            assert "compare_strategies" in Path(done.stdout.strip()).read_text()
         elif command.startswith("duckdb"):
             assert "rolling_ols" in done.stdout
 

@@ -1,4 +1,3 @@
-{#- Refuses vars that no model could make sense of; renders nothing. -#}
 {% macro check_vars() -%}
     {%- set _ = built_timeframes() -%}
     {{- check_number('fees_bps', minimum=0, maximum=10000) -}}

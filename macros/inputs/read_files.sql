@@ -9,9 +9,6 @@
 #}
 
 
-{#-
-    The layouts of the files that a glob matches, one row each: files, columns (as JSON).
--#}
 {% macro input_layouts_query(glob) -%}
     with
     files as (
@@ -32,11 +29,6 @@
 {%- endmacro %}
 
 
-{#-
-    Bars as staging has them, from the layouts of one leg.
-    Columns: symbol, ts, time_unit, open, high, low, close, volume, is_usable,
-    source_file, source_row.
--#}
 {% macro bars_from_files(layouts) -%}
     with
     input_rows as (
@@ -87,11 +79,7 @@
 {%- endmacro %}
 
 
-{#-
-    Funding prints as staging has them: symbol, ts (rounded to the second, since
-    exchanges stamp a few milliseconds late), time_unit, funding_rate, is_usable,
-    source_file, source_row.
--#}
+{#- To the second, since exchanges stamp a few milliseconds late. -#}
 {% macro prints_from_files(layouts) -%}
     with
     input_rows as (
@@ -126,9 +114,6 @@
 
 
 {#-
-    One row per leg, symbol and file of rows as staging has them: how many rows, how many
-    usable, the usable ones' span, the file's bar sizes and the leg's raw step.
-
     The step is the commonest spacing of the leg's usable rows, of equally common ones
     the shortest. A file has a bar size where ten of its rows follow each other at that
     spacing: a part of a leg that was split by rows has none.
@@ -243,10 +228,6 @@
 {%- endmacro %}
 
 
-{#-
-    read_parquet over files that exist: their names are taken literally, never as
-    patterns.
--#}
 {% macro parquet_files(files) -%}
     read_parquet(
         [
@@ -261,11 +242,7 @@
 {%- endmacro %}
 
 
-{#-
-    A time, or NULL where it cannot be one of a crypto market: before the first bitcoin,
-    or beyond this century. Such a time was read in a wrong unit, or stands for a missing
-    one.
--#}
+{#- Such a time was read in a wrong unit, or stands for a missing one. -#}
 {% macro plausible_time(ts) -%}
     case
         when {{ ts }} between timestamp '2009-01-03' and timestamp '2099-12-31'
@@ -274,7 +251,6 @@
 {%- endmacro %}
 
 
-{#- A column that holds a time, as a naive UTC timestamp. -#}
 {% macro time_expression(layout, candidates) -%}
     {%- set column = fromjson(input_column(layout, candidates)) -%}
     {%- if not column -%}
@@ -316,10 +292,8 @@
 
 
 {#-
-    An integer since 1970 as a timestamp. The unit follows from each value's size:
-    today's seconds have 10 digits, milliseconds 13, microseconds 16 and nanoseconds 19,
+    Today's seconds have 10 digits, milliseconds 13, microseconds 16 and nanoseconds 19,
     and one history may switch (Binance's spot dumps turn from ms to µs on 2025-01-01).
-    Shorter ones, such as 20250101, are no such integer: NULL.
 -#}
 {% macro utc_from_epoch(value) -%}
     make_timestamp((
@@ -333,7 +307,6 @@
 {%- endmacro %}
 
 
-{#- The unit of an integer since 1970 (see utc_from_epoch): s, ms, us or ns. -#}
 {% macro epoch_unit(value) -%}
     case
         when {{ value }} >= 1e17 then 'ns'
@@ -344,7 +317,6 @@
 {%- endmacro %}
 
 
-{#- The unit that a row's time counts in; NULL where it is no integer. -#}
 {% macro time_unit_expression(layout, candidates) -%}
     {%- set column = fromjson(input_column(layout, candidates)) -%}
     {%- if column and is_number(column) -%}
@@ -357,9 +329,6 @@
 {%- endmacro %}
 
 
-{#-
-    A column of numbers as double; NULL where the file has no such column and needs none.
--#}
 {% macro number_expression(layout, candidates, is_required=false) -%}
     {%- set column = fromjson(input_column(layout, candidates)) -%}
     {%- if column and is_number(column) -%}
@@ -380,7 +349,6 @@
 {%- endmacro %}
 
 
-{#- The symbol of a row: from the column, else the file's name, else the var. -#}
 {% macro symbol_expression(layout) -%}
     {%- set column = fromjson(input_column(layout, 'symbol')) -%}
     coalesce(
@@ -393,7 +361,6 @@
 {%- endmacro %}
 
 
-{#- A trading pair in a file's name (binance_spot_BTCUSDT_5m.parquet), or NULL. -#}
 {% macro symbol_in_file_name(path) -%}
     nullif(upper(regexp_extract(
         {{ file_name(path) }},
@@ -405,15 +372,11 @@
 {%- endmacro %}
 
 
-{#- The last part of a path. -#}
 {% macro file_name(path) -%}
     parse_filename({{ path }})
 {%- endmacro %}
 
 
-{#-
-    What rows are called whose file names no symbol: the var, if it holds exactly one.
--#}
 {% macro fallback_symbol() -%}
     {%- set symbol = var('symbol') | string | trim -%}
     {{- symbol if symbol and ',' not in symbol else 'UNKNOWN' -}}
@@ -431,10 +394,6 @@
 {%- endmacro %}
 
 
-{#-
-    The first of the comma separated candidates that the layout has, letter case aside,
-    as JSON ({"name": …, "type": …}, or null), since a macro returns text.
--#}
 {% macro input_column(layout, candidates) -%}
     {%- set found = [] -%}
     {%- for candidate in candidates.split(',') -%}
@@ -452,13 +411,11 @@
 {%- endmacro %}
 
 
-{#- False, not NULL, for a NULL. -#}
 {% macro is_finite(value) -%}
     coalesce(isfinite({{ value }}), false)
 {%- endmacro %}
 
 
-{#- Whether a column of a layout holds numbers. -#}
 {% macro is_number(column) -%}
     {{- 'yes' if column.type in [
         'TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT',

@@ -1,7 +1,3 @@
-{#-
-    The estimators that a strategy may name, as JSON: 0, 1, the whole sample's slope, and
-    those of int_betas.
--#}
 {% macro estimators() -%}
     [
         "none", "naive", "static", "rolling", "expanding", "ewma", "error_correction"
@@ -9,7 +5,6 @@
 {%- endmacro %}
 
 
-{#- The columns of data/seeds/hedge_strategies.csv and their types, as JSON. -#}
 {% macro strategy_columns() -%}
     {
         "strategy": "varchar", "estimator": "varchar", "is_vol_scaled": "boolean",
@@ -20,16 +15,11 @@
 {%- endmacro %}
 
 
-{#- The rows of a sweep's file as they are written, all of them texts. -#}
 {% macro sweep_file_texts(path) -%}
     read_csv({{ sql_text(path) }}, header = true, all_varchar = true, strict_mode = true)
 {%- endmacro %}
 
 
-{#-
-    The rows of a sweep's file. A column that it does not have is NULL throughout; an
-    estimator that it does not name is `rolling`.
--#}
 {% macro sweep_file_rows(path) -%}
     with
     every_column as (

@@ -4,7 +4,6 @@
 #}
 
 
-{#- Every timeframe the project knows, in milliseconds, as JSON. -#}
 {% macro timeframes_ms() -%}
     {
         "1m": 60000, "3m": 180000, "5m": 300000, "15m": 900000, "30m": 1800000,
@@ -14,10 +13,6 @@
 {%- endmacro %}
 
 
-{#-
-    The timeframes of this build, as JSON, each once: the var `timeframe`, which is one, or
-    several as a list or as a text with commas or spaces.
--#}
 {% macro built_timeframes() -%}
     {%- set given = var('timeframe') -%}
     {%- set names = given or [] -%}
@@ -45,7 +40,6 @@
 {%- endmacro %}
 
 
-{#- The timeframes of this build as SQL: a row each. -#}
 {% macro timeframe_rows() -%}
     {%- for name in fromjson(built_timeframes()) %}
         {{- ' union all ' if not loop.first -}}
@@ -54,16 +48,11 @@
 {%- endmacro %}
 
 
-{#- Whether this build has more than one timeframe, as true or false in JSON. -#}
 {% macro has_several_timeframes() -%}
     {{- tojson(fromjson(built_timeframes()) | length > 1) -}}
 {%- endmacro %}
 
 
-{#-
-    Milliseconds after which bars of all timeframes of this build end together again: the
-    longest if the others fit into it, else a day, into which each fits.
--#}
 {% macro common_step_ms() -%}
     {%- set known = fromjson(timeframes_ms()) -%}
     {%- set lengths = [] -%}
@@ -78,7 +67,6 @@
 {%- endmacro %}
 
 
-{#- The length of a row's timeframe in milliseconds, from its name. -#}
 {% macro ms_of_timeframe(timeframe) -%}
     case {{ timeframe }}
         {%- for name, ms in fromjson(timeframes_ms()).items() %}
@@ -88,16 +76,12 @@
 {%- endmacro %}
 
 
-{#- The units of a window that is a duration, in milliseconds, as JSON. -#}
 {% macro window_units_ms() -%}
     {"d": 86400000, "h": 3600000}
 {%- endmacro %}
 
 
-{#-
-    The var of a window: rows, or a duration. Rows would be another time at each
-    timeframe, so that a build of several has a default of its own, a duration.
--#}
+{#- Rows would be another time at each timeframe. -#}
 {% macro window_var(name) -%}
     {%- if fromjson(has_several_timeframes())
         and name not in invocation_args_dict.vars -%}
@@ -109,9 +93,8 @@
 
 
 {#-
-    A window as rows: a number of rows (720) as it is, a duration (30d, 12h) as the whole
-    bars of a timeframe that it holds. value, timeframe: SQL texts. Beyond a billion it
-    is a billion, which fits into an integer and is more than any series has.
+    Beyond a billion it is a billion, which fits into an integer and is more than any
+    series has.
 -#}
 {% macro window_rows(value, timeframe) -%}
     cast(least(1000000000, floor(
@@ -128,7 +111,6 @@
 {%- endmacro %}
 
 
-{#- The same of a window's var and a timeframe that are known when the SQL is written. -#}
 {% macro rows_of_var(name, timeframe) -%}
     {%- set value = window_var(name) -%}
     {%- set units_ms = fromjson(window_units_ms()) -%}
@@ -141,19 +123,16 @@
 {%- endmacro %}
 
 
-{#- Bars of a row's timeframe in a year of 365 days: crypto never closes. -#}
 {% macro periods_per_year(timeframe) -%}
     (31536000000.0 / {{ ms_of_timeframe(timeframe) }})
 {%- endmacro %}
 
 
-{#- A rate per bar as a rate per 8 hours, as most exchanges quote funding. -#}
 {% macro per_8_hours(rate, timeframe) -%}
     (({{ rate }}) * 28800000.0 / {{ ms_of_timeframe(timeframe) }})
 {%- endmacro %}
 
 
-{#- The open of the bar that a time falls into, counted from 00:00 UTC. -#}
 {% macro bar_open(ts, timeframe_ms) -%}
     time_bucket(interval '{{ timeframe_ms }} milliseconds', {{ ts }})
 {%- endmacro %}
@@ -169,22 +148,16 @@
 {%- endmacro %}
 
 
-{#- A time to stand for one that is not known, where a key needs one. -#}
 {% macro epoch_start() -%}
     timestamp '1970-01-01 00:00:00'
 {%- endmacro %}
 
 
-{#-
-    A print accrues until the next one, for 8 hours at most: the longest funding
-    interval.
--#}
 {% macro longest_accrual_ms() -%}
     28800000
 {%- endmacro %}
 
 
-{#- Whether a time is a whole number of steps after 00:00 UTC. -#}
 {% macro is_on_grid(ts, step_ms) -%}
     (epoch_us({{ ts }}) % (cast({{ step_ms }} as bigint) * 1000) = 0)
 {%- endmacro %}

@@ -1,6 +1,4 @@
--- Slopes of every 500th bar and of the last one, taken again from closes, over rows
--- picked by number and joined from the past alone: the frames must not reach into the
--- bar itself. 1e-9: the two ways of summing differ in the last digits only.
+-- 1e-9: the two ways of summing differ in the last digits only.
 with
 picked as (
     select

@@ -1,6 +1,4 @@
--- The parts of a month are its net returns taken apart. 1e-9: thousands of additions of
--- numbers below 1 err by less than 1e-12. Without a perp, the basis is not known, and 0
--- in the net return.
+-- 1e-9: thousands of additions of numbers below 1 err by less than 1e-12.
 with
 months as (
     select

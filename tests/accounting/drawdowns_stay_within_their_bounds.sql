@@ -1,5 +1,3 @@
--- A drawdown is never positive, never a total loss, and never deeper than the whole
--- fall.
 select
     symbol,
     timeframe,

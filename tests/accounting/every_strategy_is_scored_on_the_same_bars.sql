@@ -1,4 +1,3 @@
--- Every strategy of the seed has the same first, last and number of bars.
 with
 scored as (
     select

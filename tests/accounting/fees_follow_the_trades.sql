@@ -1,5 +1,4 @@
--- Fees are never income; the money of a trade is what leaves the position at its new
--- ratio, counted here in coins: perp coins per spot coin before and after.
+-- Counted here in coins: perp coins per spot coin before and after.
 with
 positions as (
     select

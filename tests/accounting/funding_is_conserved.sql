@@ -1,6 +1,4 @@
--- The funding of the merged bars is what the prints pay over the time from the first
--- bar's end to the last one's: each print's rate times the share of its accrual within
--- it. 1e-12: some ten thousand additions of rates around 1e-4.
+-- 1e-12: some ten thousand additions of rates around 1e-4.
 with
 spans as (
     select

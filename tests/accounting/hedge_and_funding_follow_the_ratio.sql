@@ -1,5 +1,3 @@
--- The short loses what the perp gains and receives a positive funding rate, both in
--- proportion to the ratio that is held; prices and funding are those of prices_merged.
 select
     returns.symbol,
     returns.timeframe,

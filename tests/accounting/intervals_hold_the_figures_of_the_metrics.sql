@@ -1,5 +1,4 @@
--- An interval is around the figure that hedge_metrics has; both sum the same rows, in an
--- order of their own.
+-- Both sum the same rows, in an order of their own.
 {% set tolerance = '1e-9' %}
 
 with

@@ -1,4 +1,3 @@
--- Compounding has no meaning beyond -100 %: a price is wrong, or the hedge is.
 select
     symbol,
     timeframe,

@@ -1,5 +1,4 @@
--- The money of the orders, each bar on the coins' value at its start, is pnl_frac; the
--- sizes add up to turnover. 1e-9: ten thousand additions of numbers below 10.
+-- 1e-9: ten thousand additions of numbers below 10.
 with
 money as (
     select

@@ -1,5 +1,3 @@
--- One order per evaluated bar and one for the next bar, numbered without a gap, the last
--- one without an outcome but with a ratio.
 with
 logs as (
     select

@@ -1,5 +1,3 @@
--- A trade goes to the target of beta_series, and is one that the strategy's rule allows;
--- without a trade the ratio drifts with both prices. The entry is always traded.
 with
 held as (
     select

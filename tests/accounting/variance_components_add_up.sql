@@ -1,6 +1,5 @@
--- The components are the variance of r_net taken apart: they differ by rounding only,
--- which 1e-9 of the largest component leaves room for (it is a thousand times the hedged
--- variance).
+-- They differ by rounding only, which 1e-9 of the largest component leaves room for (it is
+-- a thousand times the hedged variance).
 with
 sums as (
     select

@@ -1,5 +1,3 @@
--- A warm-up bar must not look like a bar without a hedge, nor a later bar like a
--- warm-up.
 select
     symbol,
     timeframe,

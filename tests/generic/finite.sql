@@ -1,8 +1,3 @@
-{#-
-    Fails on rows with a NaN or an infinity.
-
-    known: columns that must not be NULL either; nullable: columns that may.
--#}
 {% test finite(model, known=[], nullable=[]) %}
 select *
 from {{ model }}

@@ -1,4 +1,3 @@
-{#- Fails on every key that more than one row has. -#}
 {% test unique_key(model, key) %}
 select
     {{ key | join(', ') }},

@@ -1,5 +1,3 @@
--- No raw bar on its leg's grid is counted twice or lost, and none is there that no month
--- expects.
 with
 counted as (
     select symbol, source, sum(bars_present) as bars

@@ -1,4 +1,3 @@
--- An incident of severity `error` makes figures wrong; others are only counted.
 select
     symbol,
     source,

@@ -1,5 +1,3 @@
--- Bars of two sizes in one leg cannot be resampled together: narrow the glob to one
--- size.
 select
     leg,
     symbol,

@@ -1,4 +1,3 @@
--- A price of 0 or less makes returns meaningless; staging has marked such rows unusable.
 select
     leg,
     symbol,

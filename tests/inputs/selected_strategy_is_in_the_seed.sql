@@ -1,3 +1,2 @@
--- The var `strategy` must name one row of data/seeds/hedge_strategies.csv.
 select {{ sql_text(var('strategy')) }} as strategy
 where not exists (select 1 from {{ ref('int_strategies') }} where is_selected)

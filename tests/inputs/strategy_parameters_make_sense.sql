@@ -1,4 +1,3 @@
--- A seed's row that no model could make sense of would be scored all the same.
 select
     timeframe,
     strategy,

@@ -1,4 +1,3 @@
--- A bar must be made of whole raw bars, or its close is of another instant than its end.
 select
     raw_steps.leg,
     raw_steps.symbol,
