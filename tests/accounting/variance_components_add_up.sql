@@ -1,5 +1,5 @@
--- They differ by rounding only, which 1e-9 of the largest component leaves room for (it is
--- a thousand times the hedged variance).
+-- They differ by rounding only, which 1e-9 of the largest component leaves room for (it
+-- is a thousand times the hedged variance).
 with
 sums as (
     select
