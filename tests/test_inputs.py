@@ -63,12 +63,47 @@ def write_symbol(folder: Path, symbol: str, place: int) -> None:
     write_parquet(folder / f"funding_{symbol}.parquet", frame)
 
 
+def write_whole_and_split(folder: Path) -> None:
+    """Write two symbols in one file, and the same rows as two others' in files in any order."""
+    random = np.random.default_rng(11)
+    symbols = {"AAA": 1, "BBB": 3}
+    for leg, close in zip(("spot", "perp"), prices(), strict=True):
+        for suffix, parts in (("WHOLE", 1), ("SPLIT", 5)):
+            both = pd.concat([
+                pd.DataFrame({"timestamp": TIMES, "close": close * factor, "symbol": name + suffix})
+                for name, factor in symbols.items()
+            ]).sample(frac=1, random_state=3)
+            for part, rows in enumerate(np.array_split(random.permutation(len(both)), parts)):
+                write_parquet(folder / f"{leg}_{suffix}{part}.parquet", both.iloc[rows])
+    write_parquet(folder / "funding_of_both.parquet", pd.concat([
+        pd.DataFrame({"timestamp": PRINT_TIMES, "rate": 1e-4, "symbol": name + suffix})
+        for name in symbols for suffix in ("WHOLE", "SPLIT")
+    ]))
+
+
+def write_duplicates(folder: Path) -> None:
+    """Write exact copies and wrong values, and the right ones in the file that sorts last."""
+    spot, perp = prices()
+    frame = pd.DataFrame({"timestamp": TIMES, "close": spot, "symbol": "TWICE"})
+    wrong = frame.iloc[50:53].assign(close=1.0)
+    write_parquet(folder / "spot_TWICE_a.parquet", pd.concat([wrong, frame.iloc[:10]]))
+    write_parquet(folder / "spot_TWICE_b.parquet", frame)
+    write_parquet(folder / "perp_TWICE.parquet", frame.assign(close=perp))
+    funding = pd.DataFrame({
+        "timestamp": PRINT_TIMES, "rate": np.arange(len(PRINT_TIMES)) * 1e-5, "symbol": "TWICE",
+    })
+    late = funding.assign(timestamp=funding["timestamp"] + pd.Timedelta("7ms"))
+    write_parquet(folder / "funding_TWICE.parquet", pd.concat([funding, late]))
+
+
 @pytest.fixture(scope="module")
 def built(new_project: Callable[[], Project]) -> tuple[Project, dict[str, dict]]:
     """A build of every form in one go, under another time zone than UTC."""
     project = new_project()
     for place, symbol in enumerate(TIME_FORMS):
         write_symbol(project.root / "in", symbol, place)
+    write_whole_and_split(project.root / "in")
+    write_duplicates(project.root / "in")
     return project, project.build(
         spot="in/spot_*", perp="in/perp_*", funding="in/funding_*", beta_window=20, vol_window=5
     )
@@ -115,57 +150,21 @@ def test_odd_file_names(project: Project, tmp_path: Path) -> None:
     assert {file["path"] for file in metadata["inputs"]} == {str(path) for path in paths.values()}
 
 
-def test_symbols_columns_and_files_split_and_shuffled(project: Project, tmp_path: Path) -> None:
+def test_symbols_columns_and_files_split_and_shuffled(built: tuple) -> None:
     """One file with two symbols, against the same rows in many files in any order."""
-    random = np.random.default_rng(11)
-    whole, split = tmp_path / "whole", tmp_path / "split"
-    for leg, close in zip(("spot", "perp"), prices(), strict=True):
-        frames = [
-            pd.DataFrame({"timestamp": TIMES, "close": close * factor, "symbol": symbol})
-            for symbol, factor in (("AAA", 1), ("BBB", 3))
-        ]
-        both = pd.concat(frames).sample(frac=1, random_state=3)
-        write_parquet(whole / f"{leg}.parquet", both)
-        for part, rows in enumerate(np.array_split(random.permutation(len(both)), 5)):
-            write_parquet(split / f"{leg}{part}.parquet", both.iloc[rows])
-    funding = pd.concat([
-        pd.DataFrame({"timestamp": PRINT_TIMES, "rate": 1e-4, "symbol": symbol})
-        for symbol in ("AAA", "BBB")
-    ])
-    figures = {}
-    for folder in (whole, split):
-        write_parquet(folder / "funding.parquet", funding)
-        figures[folder.name] = project.build(
-            spot=str(folder / "spot*.parquet"), perp=str(folder / "perp*.parquet"),
-            funding=str(folder / "funding.parquet"), beta_window=20,
-        )
-    assert figures["whole"].keys() == {"AAA", "BBB"}
-    for symbol, metrics in figures["whole"].items():
-        for name, values in metrics["strategies"].items():
-            expected = figures["split"][symbol]["strategies"][name]
-            assert values == pytest.approx(expected, rel=1e-9, abs=1e-12)
-        assert metrics["incidents"] == figures["split"][symbol]["incidents"] == {}
+    for name in ("AAA", "BBB"):
+        whole, split = (built[1][name + suffix] for suffix in ("WHOLE", "SPLIT"))
+        for strategy, figures in whole["strategies"].items():
+            assert figures == pytest.approx(split["strategies"][strategy], rel=1e-9, abs=1e-12)
+        assert whole["incidents"] == split["incidents"] == {}
 
 
-def test_duplicates_are_dropped_and_the_last_conflict_wins(
-    project: Project, tmp_path: Path
-) -> None:
-    spot, perp = prices()
-    frame = pd.DataFrame({"timestamp": TIMES, "close": spot})
-    wrong = frame.iloc[50:53].assign(close=1.0)
-    # a_: exact copies and wrong values; b_: the right values, in the file that sorts last
-    write_parquet(tmp_path / "a_spot_BTCUSDT.parquet", pd.concat([wrong, frame.iloc[:10]]))
-    write_parquet(tmp_path / "b_spot_BTCUSDT.parquet", frame)
-    write_parquet(tmp_path / "perp_BTCUSDT.parquet", frame.assign(close=perp))
-    funding = pd.DataFrame({"timestamp": PRINT_TIMES, "rate": np.arange(len(PRINT_TIMES)) * 1e-5})
-    late = funding.assign(timestamp=funding["timestamp"] + pd.Timedelta("7ms"))
-    write_parquet(tmp_path / "funding_BTCUSDT.parquet", pd.concat([funding, late]))
-    (metrics,) = project.build(
-        spot=str(tmp_path / "*_spot_*"), perp=str(tmp_path / "perp_*"),
-        funding=str(tmp_path / "funding_*"), beta_window=20,
-    ).values()
-    assert metrics["incidents"] == {
+def test_duplicates_are_dropped_and_the_last_conflict_wins(built: tuple) -> None:
+    project, metrics = built
+    assert metrics["TWICE"]["incidents"] == {
         "conflicting_bars": 1, "duplicate_bars": 1, "duplicate_prints": len(PRINT_TIMES)
     }
-    closes = project.query("select close_spot from prices_merged order by ts")["close_spot"]
-    np.testing.assert_array_equal(closes, spot)
+    closes = project.query(
+        "select close_spot from prices_merged where symbol = 'TWICE' order by ts"
+    )["close_spot"]
+    np.testing.assert_array_equal(closes, prices()[0])

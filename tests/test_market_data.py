@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pytest
 
 from tests import reference
 from tests.conftest import MARKET_DATA, Project, needs_market_data, read_metrics
+from tests.test_uncertainty import BLOCK_DAYS, REPLICATES
 
 pytestmark = needs_market_data
 
@@ -108,6 +110,46 @@ def test_positions_on_real_bars_are_those_of_a_simulator(
 
 def test_funding_against_the_short_is_said(three_symbols: tuple) -> None:
     assert "Funding went against the short: rolling_ols paid 1.57%" in three_symbols[2]
+
+
+def test_intervals_of_bitcoin_agree_with_numpy(three_symbols: tuple) -> None:
+    """Errors of the rows drawn anew, with numpy's own draws: to a tenth, as chance allows."""
+    project, _, _ = three_symbols
+    returns = project.query("from returns_decomposed where symbol = 'BTCUSDT'").pivot(
+        index="ts", columns="strategy", values="r_net"
+    )
+    bars, block_bars = len(returns), BLOCK_DAYS * 24
+    net = returns[["rolling_ols", "naive"]].to_numpy()
+    random = np.random.default_rng(24)
+    sharpes = []
+    for _ in range(REPLICATES):
+        starts = random.integers(0, bars, -(-bars // block_bars))
+        rows = (starts[:, None] + np.arange(block_bars)).ravel()[:bars] % bars
+        drawn = net[rows]
+        sharpes.append(drawn.mean(axis=0) / drawn.std(axis=0, ddof=1) * np.sqrt(8760))
+    sharpes = np.array(sharpes)
+    found = project.query(
+        "from hedge_intervals where symbol = 'BTCUSDT' and strategy = 'rolling_ols'"
+    ).set_index("metric")
+    for metric, drawn in (
+        ("sharpe", sharpes[:, 0]), ("sharpe_vs_naive", sharpes[:, 0] - sharpes[:, 1])
+    ):
+        row = found.loc[metric]
+        assert row["std_error"] == pytest.approx(drawn.std(ddof=1), rel=0.1)
+        assert row["ci_low"] < row["estimate"] < row["ci_high"]
+    assert found.loc["sharpe", "estimate"] == pytest.approx(5.697120604, rel=1e-7)
+
+
+def test_a_ratio_of_one_is_enough_for_bitcoin(three_symbols: tuple) -> None:
+    (verdict,) = three_symbols[0].query(
+        "from hedge_verdict where symbol = 'BTCUSDT'"
+    ).to_dict("records")
+    assert not verdict["is_replaced"]
+    assert verdict["verdict"].startswith("BTCUSDT 1h: β = 1 ")
+    assert verdict["mean_funding_rate"] == pytest.approx(0.08045799 / 11_439 * 8, rel=1e-6)
+    # far below what was paid: the hedge earned its keep
+    assert abs(verdict["break_even_funding_rate"]) < 0.1 * verdict["mean_funding_rate"]
+    assert verdict["indifferent_funding_rate"] < verdict["break_even_funding_rate"]
 
 
 def test_bitcoin_at_four_hours(project: Project) -> None:

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import Project
-
-MODELS = ["int_raw_bars", "int_bars", "int_funding_prints", "int_merged_bars"]
 START = datetime(2025, 3, 1)
 RAW_STEP, HOUR = timedelta(minutes=5), timedelta(hours=1)
 PER_HOUR = HOUR // RAW_STEP
@@ -42,16 +38,6 @@ prints = st.lists(
 hours = st.lists(st.integers(0, 48), min_size=2, max_size=40, unique=True)
 
 
-@pytest.fixture(scope="module")
-def models(sample_project: tuple[Project, Path]) -> dict[str, str]:
-    """The models' SQL at 1h, by name."""
-    project, _ = sample_project
-    done = project.dbt("compile", "--select", *MODELS, "--target-path", "target/properties")
-    assert done.returncode == 0, done.stdout
-    folder = project.root / "target" / "properties" / "compiled"
-    return {path.stem: path.read_text() for path in folder.rglob("int_*.sql")}
-
-
 def database() -> duckdb.DuckDBPyConnection:
     """Return an empty database with the tables that staging would give."""
     connection = duckdb.connect()
@@ -74,9 +60,9 @@ def database() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def build(connection: duckdb.DuckDBPyConnection, models: dict[str, str], name: str) -> None:
+def build(connection: duckdb.DuckDBPyConnection, compiled: dict[str, str], name: str) -> None:
     """Build a model, as dbt would."""
-    connection.execute(f"create or replace table {name} as {models[name]}")
+    connection.execute(f"create or replace table {name} as {compiled[name]}")
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: list[tuple]) -> None:
@@ -86,7 +72,7 @@ def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: list[tuple])
 
 
 def resampled(
-    models: dict[str, str], bars: list[tuple], files: list[str] | None = None
+    compiled: dict[str, str], bars: list[tuple], files: list[str] | None = None
 ) -> list[tuple]:
     """Return the hours that the models make of raw bars: ts, open, …, volume, raw_bars."""
     files = files or ["a"] * len(bars)
@@ -95,8 +81,8 @@ def resampled(
             ("X", START + place * RAW_STEP, None, *ohlc, volume, True, file, row)
             for row, ((place, ohlc, volume), file) in enumerate(zip(bars, files, strict=True))
         ])
-        build(connection, models, "int_raw_bars")
-        build(connection, models, "int_bars")
+        build(connection, compiled, "int_raw_bars")
+        build(connection, compiled, "int_bars")
         return connection.execute(
             "select ts, open, high, low, close, volume, raw_bars from int_bars order by ts"
         ).fetchall()
@@ -104,7 +90,7 @@ def resampled(
 
 @ANY
 @given(bars=raw_bars)
-def test_hours_hold_what_their_raw_bars_held(models: dict[str, str], bars: list[tuple]) -> None:
+def test_hours_hold_what_their_raw_bars_held(compiled: dict[str, str], bars: list[tuple]) -> None:
     by_hour: dict[int, list[tuple]] = {}
     for bar in sorted(bars):
         by_hour.setdefault(bar[0] // PER_HOUR, []).append(bar)
@@ -122,23 +108,23 @@ def test_hours_hold_what_their_raw_bars_held(models: dict[str, str], bars: list[
         # without its last raw bar, an hour's close would be of another instant
         if held[-1][0] % PER_HOUR == PER_HOUR - 1
     ]
-    assert resampled(models, bars) == expected
+    assert resampled(compiled, bars) == expected
 
 
 @ANY
 @given(bars=raw_bars, seed=st.integers(0, 1000))
 def test_order_files_and_copies_change_no_bar(
-    models: dict[str, str], bars: list[tuple], seed: int
+    compiled: dict[str, str], bars: list[tuple], seed: int
 ) -> None:
     shuffle = random.Random(seed)
     again = bars + shuffle.sample(bars, len(bars) // 3)
     shuffle.shuffle(again)
     files = [f"part{shuffle.randrange(4)}" for _ in again]
-    assert resampled(models, again, files) == resampled(models, bars)
+    assert resampled(compiled, again, files) == resampled(compiled, bars)
 
 
 def accrued(
-    models: dict[str, str], bar_hours: list[int], funding: list[tuple]
+    compiled: dict[str, str], bar_hours: list[int], funding: list[tuple]
 ) -> tuple[float, list[float]]:
     """Return the funding that the models give to bars, in all and by bar."""
     with database() as connection:
@@ -154,8 +140,8 @@ def accrued(
             (leg, "X", "1h", START + hour * HOUR, 100.0)
             for leg in ("spot", "perp") for hour in bar_hours
         ])
-        build(connection, models, "int_funding_prints")
-        build(connection, models, "int_merged_bars")
+        build(connection, compiled, "int_funding_prints")
+        build(connection, compiled, "int_merged_bars")
         rows = connection.execute(
             "select funding_rate from int_merged_bars where not is_next_bar and r_spot is not null"
             " order by ts"
@@ -179,10 +165,10 @@ def owed(funding: list[tuple], start: float, end: float) -> float:
 @ANY
 @given(funding=prints, bar_hours=hours)
 def test_bars_receive_what_the_prints_owe_them(
-    models: dict[str, str], funding: list[tuple], bar_hours: list[int]
+    compiled: dict[str, str], funding: list[tuple], bar_hours: list[int]
 ) -> None:
     ends = [hour + 1 for hour in sorted(bar_hours)]
-    total, by_bar = accrued(models, bar_hours, funding)
+    total, by_bar = accrued(compiled, bar_hours, funding)
     assert total == pytest.approx(owed(funding, ends[0], ends[-1]), abs=1e-12)
     assert by_bar == pytest.approx(
         [owed(funding, start, end) for start, end in zip(ends, ends[1:], strict=False)], abs=1e-12
@@ -192,12 +178,12 @@ def test_bars_receive_what_the_prints_owe_them(
 @ANY
 @given(funding=prints, bar_hours=hours, seed=st.integers(0, 1000))
 def test_gaps_lose_no_funding_and_order_changes_none(
-    models: dict[str, str], funding: list[tuple], bar_hours: list[int], seed: int
+    compiled: dict[str, str], funding: list[tuple], bar_hours: list[int], seed: int
 ) -> None:
     shuffle = random.Random(seed)
     first, *inner, last = sorted(bar_hours)
     fewer = [first, *(hour for hour in inner if shuffle.random() < 0.5), last]
-    total, _ = accrued(models, bar_hours, funding)
+    total, _ = accrued(compiled, bar_hours, funding)
     shuffle.shuffle(fewer)
     shuffle.shuffle(funding)
-    assert accrued(models, fewer, funding)[0] == pytest.approx(total, abs=1e-12)
+    assert accrued(compiled, fewer, funding)[0] == pytest.approx(total, abs=1e-12)

@@ -92,15 +92,10 @@ FAULTS |= {
 
 
 @pytest.fixture(scope="module")
-def compiled(sample_project: tuple[Project, Path]) -> dict[str, str]:
-    """The SQL of every test, as dbt compiles it for the sample's database."""
-    project, _ = sample_project
-    done = project.dbt(
-        "compile", "--select", "resource_type:test", "--target-path", "target/tests"
-    )
-    assert done.returncode == 0, done.stdout
-    folder = project.root / "target" / "tests" / "compiled"
-    return {path.stem: path.read_text() for path in folder.rglob("*.sql")}
+def tests_sql(compiled: dict[str, str]) -> dict[str, str]:
+    """The SQL of every test."""
+    models = {path.stem for path in (ROOT / "models").rglob("*.sql")}
+    return {name: sql for name, sql in compiled.items() if name not in models}
 
 
 @pytest.fixture
@@ -114,15 +109,15 @@ def database(sample_project: tuple[Project, Path]) -> Iterator[duckdb.DuckDBPyCo
 
 @pytest.mark.parametrize("test", FAULTS)
 def test_it_passes_as_built_and_fails_on_its_fault(
-    database: duckdb.DuckDBPyConnection, compiled: dict[str, str], test: str
+    database: duckdb.DuckDBPyConnection, tests_sql: dict[str, str], test: str
 ) -> None:
-    assert database.execute(compiled[test]).fetchall() == []
+    assert database.execute(tests_sql[test]).fetchall() == []
     database.execute(FAULTS[test])
-    assert database.execute(compiled[test]).fetchall() != []
+    assert database.execute(tests_sql[test]).fetchall() != []
 
 
-def test_every_dbt_test_is_here(compiled: dict[str, str]) -> None:
-    assert compiled.keys() == FAULTS.keys()
+def test_every_dbt_test_is_here(tests_sql: dict[str, str]) -> None:
+    assert tests_sql.keys() == FAULTS.keys()
     singular = {path.stem for path in (ROOT / "tests").rglob("*.sql")} - {"finite", "unique_key"}
     # of builds with a sweep or several timeframes: tests/test_sweeps.py, test_timeframes.py
     singular -= {"sweep_parameters_make_sense", "sweep_is_scored", "timeframes_share_one_span"}

@@ -23,13 +23,9 @@ RULES = {
 
 
 @pytest.fixture(scope="module")
-def positions_sql(sample_project: tuple[Project, Path]) -> str:
+def positions_sql(compiled: dict[str, str]) -> str:
     """The SQL of int_positions."""
-    project, _ = sample_project
-    done = project.dbt("compile", "--select", "int_positions", "--target-path", "target/rules")
-    assert done.returncode == 0, done.stdout
-    (path,) = (project.root / "target" / "rules" / "compiled").rglob("int_positions.sql")
-    return path.read_text()
+    return compiled["int_positions"]
 
 
 def positions(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 
 import duckdb
 import numpy as np
@@ -19,7 +18,7 @@ from scipy import stats
 
 from scripts import inputs
 from scripts.project import InputError, default_vars
-from tests.conftest import MARKET_DATA, Project, needs_market_data
+from tests.conftest import Project
 
 MODELS = [
     "int_strategies", "int_bootstrap_replicates", "int_long_run_variances", "hedge_intervals",
@@ -37,26 +36,22 @@ Series = dict[str, np.ndarray | float]
 Sample = dict[tuple[str, str], Series]
 
 
-def compiled(project: Project, **variables: object) -> dict[str, str]:
-    """Return the models' SQL, by name."""
-    folder = f"target/uncertainty{len(variables)}"
-    done = project.dbt(
-        "compile", "--select", *MODELS, "--target-path", folder, "--vars", json.dumps(variables)
-    )
-    assert done.returncode == 0, done.stdout
-    return {path.stem: path.read_text() for path in (project.root / folder).rglob("*.sql")}
-
-
 @pytest.fixture(scope="module")
-def models(project: Project) -> dict[str, str]:
+def models(compiled: dict[str, str]) -> dict[str, str]:
     """The models' SQL with the default vars."""
-    return compiled(project)
+    return compiled
 
 
 @pytest.fixture(scope="module")
 def models_without_perp(project: Project) -> dict[str, str]:
     """The same without a perp, and with other draws."""
-    return compiled(project, perp="", bootstrap_seed=2)
+    done = project.dbt(
+        "compile", "--select", *MODELS, "--target-path", "target/uncertainty",
+        "--vars", json.dumps({"perp": "", "bootstrap_seed": 2}),
+    )
+    assert done.returncode == 0, done.stdout
+    folder = project.root / "target" / "uncertainty"
+    return {path.stem: path.read_text() for path in folder.rglob("*.sql")}
 
 
 class Market:
@@ -633,56 +628,3 @@ def test_break_even_funding_rates(models: dict[str, str]) -> None:
 def test_vars_that_make_no_sense_are_refused(name: str, value: object) -> None:
     with pytest.raises(InputError, match=f"{name} is {value}: give a"):
         inputs.check(default_vars() | {name: value})
-
-
-# --- real data --------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def bitcoin(new_project: Callable[[], Project]) -> Project:
-    """A build of BTCUSDT at 1h."""
-    project, raw = new_project(), MARKET_DATA / "raw"
-    done = project.dbt("build", "--vars", json.dumps({
-        "spot": str(raw / "binance_spot_BTCUSDT_5m.parquet"),
-        "perp": str(raw / "binance_perp_BTCUSDT_5m.parquet"),
-        "funding": str(raw / "binance_funding_BTCUSDT.parquet"),
-    }))
-    assert done.returncode == 0, done.stdout
-    return project
-
-
-@needs_market_data
-def test_intervals_of_bitcoin_agree_with_numpy(bitcoin: Project) -> None:
-    """Errors of the rows drawn anew, with numpy's own draws: to a tenth, as chance allows."""
-    returns = bitcoin.query("from returns_decomposed").pivot(
-        index="ts", columns="strategy", values="r_net"
-    )
-    bars, block_bars = len(returns), BLOCK_DAYS * 24
-    net = returns[["rolling_ols", "naive"]].to_numpy()
-    random = np.random.default_rng(24)
-    sharpes = []
-    for _ in range(REPLICATES):
-        starts = random.integers(0, bars, -(-bars // block_bars))
-        rows = (starts[:, None] + np.arange(block_bars)).ravel()[:bars] % bars
-        drawn = net[rows]
-        sharpes.append(drawn.mean(axis=0) / drawn.std(axis=0, ddof=1) * np.sqrt(8760))
-    sharpes = np.array(sharpes)
-    found = bitcoin.query("from hedge_intervals where strategy = 'rolling_ols'").set_index("metric")
-    for metric, drawn in (
-        ("sharpe", sharpes[:, 0]), ("sharpe_vs_naive", sharpes[:, 0] - sharpes[:, 1])
-    ):
-        row = found.loc[metric]
-        assert row["std_error"] == pytest.approx(drawn.std(ddof=1), rel=0.1)
-        assert row["ci_low"] < row["estimate"] < row["ci_high"]
-    assert found.loc["sharpe", "estimate"] == pytest.approx(5.697120604, rel=1e-7)
-
-
-@needs_market_data
-def test_a_ratio_of_one_is_enough_for_bitcoin(bitcoin: Project) -> None:
-    verdict = bitcoin.query("from hedge_verdict").iloc[0]
-    assert not verdict["is_replaced"]
-    assert verdict["verdict"].startswith("BTCUSDT 1h: β = 1 ")
-    assert verdict["mean_funding_rate"] == pytest.approx(0.08045799 / 11_439 * 8, rel=1e-6)
-    # far below what was paid: the hedge earned its keep
-    assert abs(verdict["break_even_funding_rate"]) < 0.1 * verdict["mean_funding_rate"]
-    assert verdict["indifferent_funding_rate"] < verdict["break_even_funding_rate"]
