@@ -57,6 +57,7 @@ def strict_json(text: str) -> dict:
 def test_the_folder_holds_what_it_should_and_nothing_else(folder: Path) -> None:
     expected = {f"{name}.csv" for name in COLUMNS} | {f"{name}.png" for name in PLOTS}
     expected |= {"metrics.json", "verdict.json", "metadata.json", "paper_rebalance_log.jsonl"}
+    expected |= {"report.html"}
     assert {path.name for path in folder.iterdir()} == expected
     assert (folder.parent / "latest").resolve() == folder
     assert {path.name for path in folder.parent.iterdir()} == {folder.name, "latest"}
