@@ -75,7 +75,6 @@ results: setup
 export SPOT PERP FUNDING SYMBOL TIMEFRAME FEES_BPS OUT START END INTERVAL BASE_URL PAGE
 
 test: setup-dev
-	@$(BIN)/dbt parse --warn-error --no-partial-parse --quiet
 	@$(BIN)/python -m pytest
 
 clean:
