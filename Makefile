@@ -101,7 +101,6 @@ notebook-outputs: setup-dev
 export SPOT PERP FUNDING SYMBOL TIMEFRAME FEES_BPS OUT START END INTERVAL BASE_URL PAGE
 
 test: setup-dev
-	@$(BIN)/dbt parse --warn-error --no-partial-parse --quiet
 	@$(BIN)/python -m pytest
 
 # apart from the tests: sqlfluff takes half a minute

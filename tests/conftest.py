@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
 import io
 import json
@@ -30,8 +31,11 @@ needs_market_data = pytest.mark.skipif(
 )
 
 
-# files of few tests that take minutes: begun late, they would keep one process waiting
-SLOW = ("test_run.py", "test_readme.py", "test_inputs.py", "test_market_data.py")
+# files that take half a minute or more: begun late, they would keep one process waiting
+SLOW = (
+    "test_run.py", "test_readme.py", "test_market_data.py", "test_uncertainty.py",
+    "test_sweeps.py", "test_import_data.py", "test_fetch.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -135,14 +139,34 @@ def project(new_project: Callable[[], Project]) -> Project:
     return new_project()
 
 
+def copy_of(root: Path, folder: Path, project: Project) -> tuple[Project, Path]:
+    """Give a project what was built and run elsewhere; return it, and its copy of a run folder."""
+    for name in ("data", "runs"):
+        shutil.copytree(root / name, project.root / name, symlinks=True, dirs_exist_ok=True)
+    return project, project.root / folder.relative_to(root)
+
+
 @pytest.fixture(scope="session")
-def sample_project(new_project: Callable[[], Project]) -> tuple[Project, Path]:
-    """A project with the sample data in data/raw, run once without any flag."""
-    project = new_project()
-    made = project.run(module="scripts.sample_data")
-    assert made.returncode == 0, made.stderr
-    (folder,) = project.run_folders()
-    return project, folder
+def sample_project(
+    new_project: Callable[[], Project], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Project, Path]:
+    """A project with the sample data in data/raw, run once without any flag.
+
+    The first process that needs it runs it for all, and each has a copy.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    root = shared / "sample"
+    with (shared / "sample.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not root.exists():
+            first = Project(root)
+            made = first.run(module="scripts.sample_data")
+            assert made.returncode == 0, made.stderr
+            first.run_folders()
+    (folder,) = (root / "runs" / "BTCUSDT" / "hedge_mvp").glob("20*")
+    return copy_of(root, folder, new_project())
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from scripts.project import safe_name
-from tests.conftest import Project, read_metrics, write_parquet
+from tests.conftest import Project, copy_of, read_metrics, write_parquet
 from tests.test_inputs import PRINT_TIMES, TIMES, prices
 from tests.test_odd_bars import ODD_NAME, legs_of
 from tests.test_readme import FUNDING_PER_MONTH
@@ -207,11 +207,20 @@ def test_without_a_perp_risk_is_not_measured(project: Project, tmp_path: Path) -
     )
 
 
+@pytest.fixture(scope="module")
+def sample_copy(
+    sample_project: tuple[Project, Path], new_project: Callable[[], Project]
+) -> tuple[Project, Path]:
+    """The sample's project again, to build in: tests of other files look at the first one."""
+    project, folder = sample_project
+    return copy_of(project.root, folder, new_project())
+
+
 def test_readers_and_runs_do_not_disturb_each_other(
-    sample_project: tuple[Project, Path], tmp_path: Path
+    sample_copy: tuple[Project, Path], tmp_path: Path
 ) -> None:
     """A reader has the database open through a whole run, and another comes in the middle."""
-    project, _ = sample_project
+    project, _ = sample_copy
     with duckdb.connect(str(project.database), read_only=True) as reader:
         before = reader.execute("select count(*) from returns_decomposed").fetchone()
         with subprocess.Popen(
@@ -231,19 +240,8 @@ def test_readers_and_runs_do_not_disturb_each_other(
     assert json.loads(fees)["fees_bps"] == 2
 
 
-def test_a_build_that_failed_is_not_exported_and_one_that_passed_as_a_run_does(
-    sample_project: tuple[Project, Path], tmp_path: Path
-) -> None:
-    """Models upstream of a failed test are new, those downstream old: nobody may read the mix."""
-    project, folder = sample_project
-    for arguments, exit_code in (
-        (("run", "-s", "int_bars"), 0), (("build", "--vars", "{strategy: magic}"), 1)
-    ):
-        assert project.dbt(*arguments).returncode == exit_code
-        exported = project.run("--out", tmp_path / "bad", module="scripts.export")
-        assert exported.returncode == 2
-        assert "did not pass: run the whole of dbt build again" in exported.stderr
-        assert not (tmp_path / "bad").exists()
+def test_dbt_build_and_export_do_the_same(sample_copy: tuple[Project, Path]) -> None:
+    project, folder = sample_copy
     # another command first: what dbt parsed for it serves the build as well
     assert project.dbt("parse").returncode == 0
     built = project.dbt("build", "--quiet")
@@ -259,9 +257,9 @@ def test_a_build_that_failed_is_not_exported_and_one_that_passed_as_a_run_does(
 
 
 def test_two_runs_in_one_second_do_not_collide(
-    sample_project: tuple[Project, Path], tmp_path: Path
+    sample_copy: tuple[Project, Path], tmp_path: Path
 ) -> None:
-    project, _ = sample_project
+    project, _ = sample_copy
     commands = [
         subprocess.Popen(
             project.command("scripts.export", "--out", str(tmp_path / "out")),
@@ -275,10 +273,28 @@ def test_two_runs_in_one_second_do_not_collide(
     assert str((tmp_path / "out" / "latest").resolve()) in folders
 
 
-def test_a_killed_run_leaves_no_folder_and_is_cleaned_up(
-    sample_project: tuple[Project, Path], tmp_path: Path
+def test_a_build_that_failed_is_not_exported(
+    sample_copy: tuple[Project, Path], tmp_path: Path
 ) -> None:
-    project, _ = sample_project
+    """Models upstream of a failed test are new, those downstream old: nobody may read the mix.
+
+    The next test runs the project anew.
+    """
+    project, _ = sample_copy
+    for arguments, exit_code in (
+        (("run", "-s", "int_bars"), 0), (("build", "--vars", "{strategy: magic}"), 1)
+    ):
+        assert project.dbt(*arguments).returncode == exit_code
+        exported = project.run("--out", tmp_path / "bad", module="scripts.export")
+        assert exported.returncode == 2
+        assert "did not pass: run the whole of dbt build again" in exported.stderr
+        assert not (tmp_path / "bad").exists()
+
+
+def test_a_killed_run_leaves_no_folder_and_is_cleaned_up(
+    sample_copy: tuple[Project, Path], tmp_path: Path
+) -> None:
+    project, _ = sample_copy
     run = subprocess.Popen(
         project.command("scripts.run", "--out", str(tmp_path / "out")),
         cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -296,10 +312,10 @@ def test_a_killed_run_leaves_no_folder_and_is_cleaned_up(
 
 @pytest.mark.parametrize("room_mb", [0.3, 2.0])
 def test_a_full_disk_leaves_nothing_and_is_told(
-    sample_project: tuple[Project, Path], tmp_path: Path, room_mb: float
+    sample_copy: tuple[Project, Path], tmp_path: Path, room_mb: float
 ) -> None:
     """No file may grow beyond a size, as where no more blocks are left."""
-    project, _ = sample_project
+    project, _ = sample_copy
     before = project.database.read_bytes()
 
     def fill_disk() -> None:
