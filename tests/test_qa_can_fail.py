@@ -94,8 +94,8 @@ FAULTS |= {
 @pytest.fixture(scope="module")
 def tests_sql(compiled: dict[str, str]) -> dict[str, str]:
     """The SQL of every test."""
-    models = {path.stem for path in (ROOT / "models").rglob("*.sql")}
-    return {name: sql for name, sql in compiled.items() if name not in models}
+    others = {path.stem for name in ("models", "analyses") for path in (ROOT / name).rglob("*.sql")}
+    return {name: sql for name, sql in compiled.items() if name not in others}
 
 
 @pytest.fixture
