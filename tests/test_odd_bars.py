@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scripts import inputs
 from tests.conftest import Project, write_parquet
 from tests.test_inputs import PRINT_TIMES, TIMES, prices
 
@@ -24,7 +25,6 @@ def raw_bars(symbol: str, close: np.ndarray) -> pd.DataFrame:
     })
 
 
-LEGS = ("spot", "perp", "funding")
 ODD_NAME = "A'; drop table x; --$(touch here){{ y }}/../\""
 # what must give the same figures as CLEAN
 HARMLESS = [
@@ -95,18 +95,17 @@ def legs_of(case: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
 def built(new_project: Callable[[], Project]) -> tuple[Project, dict[str, dict]]:
     """A build of every case: project, and what metrics.json would hold, by symbol."""
     project = new_project()
-    inputs = {
-        leg: pd.concat(frames)
-        for leg, frames in zip(LEGS, zip(*map(legs_of, CASES), strict=True), strict=True)
-    }
-    for leg, frame in inputs.items():
+    legs = zip(*map(legs_of, CASES), strict=True)
+    (project.root / "in").mkdir()
+    paths = {leg: project.root / "in" / f"{leg}.parquet" for leg in inputs.LEGS}
+    for path, frames in zip(paths.values(), legs, strict=True):
         # found through a link
-        target = write_parquet(project.root / "elsewhere" / f"{leg}.parquet", frame)
-        (project.root / "in").mkdir(exist_ok=True)
-        (project.root / "in" / f"{leg}.parquet").symlink_to(target)
-    return project, project.build(
-        **{leg: f"in/{leg}.parquet" for leg in LEGS}, beta_window=20, vol_window=5
+        path.symlink_to(write_parquet(project.root / "elsewhere" / path.name, pd.concat(frames)))
+    # as scripts.run does before it builds: none is refused
+    dbt_vars = inputs.check(
+        {leg: str(path) for leg, path in paths.items()} | {"beta_window": 20, "vol_window": 5}
     )
+    return project, project.build(**dbt_vars)
 
 
 def bars_of(project: Project, case: str) -> pd.DataFrame:
@@ -172,9 +171,7 @@ def test_a_volume_that_is_not_known_adds_none(built: tuple) -> None:
 
 
 def test_null_in_a_price_column_fails_but_a_missing_column_does_not(tmp_path: Path) -> None:
-    from scripts.inputs import input_macros
-
-    macros = input_macros({})
+    macros = inputs.input_macros({})
     path = write_parquet(tmp_path / "spot_BTCUSDT.parquet", pd.DataFrame({
         "timestamp": TIMES[:3], "open": [1.0, np.nan, 1.0], "close": 1.0,
     }))
