@@ -5,14 +5,14 @@
 # JupyterLab, and open the notebook on the build that is there, or on a first one; HEDGE_DATABASE
 # names another. make notebook-outputs: set up, and write the notebook again with its outputs on the
 # sample. make test: set up, and run every test. make lint: set up, and look at the style of every
-# file.
+# file. make bench: set up, and time all against its peers; make bench-quick: in two minutes.
 
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 
 .PHONY: help setup setup-dev sample fetch hedge-mvp docs published results notebook \
-	notebook-outputs test lint clean
+	notebook-outputs bench bench-quick test lint clean
 
 help:
 	@echo "make hedge-mvp [SPOT= PERP= FUNDING= SYMBOL= TIMEFRAME= FEES_BPS= OUT=]   build, and print the run folder"
@@ -22,6 +22,8 @@ help:
 	@echo "make results SPOT= PERP= FUNDING=                                 the figures of README and docs again"
 	@echo "make notebook                                                     open the notebook in JupyterLab"
 	@echo "make notebook-outputs                                             write its outputs again, on sample data"
+	@echo "make bench [SYMBOLS= ROUNDS=]                                     against pandas and polars; writes docs/benchmarks.md"
+	@echo "make bench-quick                                                  the same in two minutes, written nowhere"
 	@echo "make test                                                         run every test"
 	@echo "make lint                                                         look at the style of every file, with ruff and sqlfluff"
 	@echo "make sample                                                       write sample data to data/raw"
@@ -96,6 +98,12 @@ notebook: $(VENV)/.installed-notebook
 
 notebook-outputs: setup-dev
 	@$(BIN)/python -m scripts.notebook
+
+bench: setup-dev
+	@$(BIN)/python -m scripts.benchmark --symbols $${SYMBOLS:-10} --rounds $${ROUNDS:-5} --page docs/benchmarks.md
+
+bench-quick: setup-dev
+	@$(BIN)/python -m scripts.benchmark --symbols 10 --rounds 1
 
 # quoted by the shell, not by make: paths may hold spaces and quotes
 export SPOT PERP FUNDING SYMBOL TIMEFRAME FEES_BPS OUT START END INTERVAL BASE_URL PAGE

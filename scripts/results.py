@@ -18,7 +18,6 @@ import os
 import platform
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -28,25 +27,17 @@ from typing import Any
 import duckdb
 
 from scripts import inputs, plots
-from scripts.command_line import OneLineParser, one_line
+from scripts.command_line import OneLineParser
 from scripts.database import open_build, samples_in
+from scripts.measured import BARE_DBT, Measured, measured
 from scripts.pages import filled, markdown_table, read_page
 from scripts.project import ROOT, InputError
-from scripts.run import PARSED, BuildError, build, build_workspace, exit_code
+from scripts.run import PARSED, build, build_workspace, exit_code
 
 PAGES = ("README.md", "docs/results.md")
 TIMEFRAMES = "5m 15m 1h 4h 8h 1d"
 LONG_BLOCK_DAYS = 30
 TIMED_ROUNDS = 3
-# a small process, since a child's peak begins with what its parent holds
-MEASURED = """
-import resource, subprocess, sys, time
-start = time.perf_counter()
-done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
-print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
-sys.exit(done.returncode)
-"""
-BARE_DBT = "from dbt.cli.main import cli; cli()"
 # a sweep's rows: 1,000 strategies
 WINDOWS = ("5d", "7d", "10d", "14d", "20d", "30d", "40d", "50d", "60d", "90d")
 BANDS = (0, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05)
@@ -255,23 +246,9 @@ def sweep_parts(database: Path, seconds: float) -> dict[str, str]:
     }
 
 
-def timed(command: Sequence[str], cwd: Path) -> tuple[float, float]:
-    """Return the seconds that a command takes, and the megabytes of its largest process.
-
-    Raises BuildError where it fails.
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURED, *command], cwd=cwd, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise BuildError(one_line(f"{' '.join(command[2:5])} failed: {done.stderr}"))
-    seconds, megabytes = map(float, done.stdout.split())
-    return seconds, megabytes
-
-
 def speed_part(given: dict[str, Any]) -> dict[str, str]:
     """Time a whole run against a bare dbt parse, alternating; return the table."""
-    measured: dict[str, list[tuple[float, float]]] = {"parse": [], "first": [], "again": []}
+    rounds: dict[str, list[Measured]] = {"parse": [], "first": [], "again": []}
     with tempfile.TemporaryDirectory() as folder:
         parse = [
             sys.executable, "-c", BARE_DBT, "parse", "--no-partial-parse", "--quiet",
@@ -283,13 +260,16 @@ def speed_part(given: dict[str, Any]) -> dict[str, str]:
             *(item for leg in inputs.LEGS for item in (f"--{leg}", given[leg])),
         ]
         for _ in range(TIMED_ROUNDS):
-            measured["parse"].append(timed(parse, Path(folder)))
+            rounds["parse"].append(measured(parse, Path(folder)))
             PARSED.unlink(missing_ok=True)
-            measured["first"].append(timed(run, ROOT))
-            measured["again"].append(timed(run, ROOT))
+            rounds["first"].append(measured(run, ROOT))
+            rounds["again"].append(measured(run, ROOT))
     medians = {
-        name: [statistics.median(values) for values in zip(*pairs, strict=True)]
-        for name, pairs in measured.items()
+        name: (
+            statistics.median(cost.wall for cost in costs),
+            statistics.median(cost.megabytes for cost in costs),
+        )
+        for name, costs in rounds.items()
     }
     return {
         "speed": markdown_table(

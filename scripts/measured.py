@@ -1,0 +1,49 @@
+"""Run a command as a process of its own, and say what it took."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from scripts.command_line import one_line
+from scripts.run import BuildError
+
+# a small process, since a child's peak begins with what its parent holds
+MEASURED = """
+import json, resource, subprocess, sys, time
+start = time.perf_counter()
+done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+wall = time.perf_counter() - start
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, done.stdout]))
+sys.exit(done.returncode)
+"""
+# as a user runs it
+BARE_DBT = "from dbt.cli.main import cli; cli()"
+
+
+class Measured(NamedTuple):
+    """Seconds, seconds of CPU of all its processes, megabytes of the largest, and output."""
+
+    wall: float
+    cpu: float
+    megabytes: float
+    output: str
+
+
+def measured(command: Sequence[str], cwd: Path) -> Measured:
+    """Run a command in a folder; return what it took.
+
+    Raises BuildError where it fails.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, *command], cwd=cwd, capture_output=True, text=True
+    )
+    found = Measured(*json.loads(done.stdout))
+    if done.returncode:
+        raise BuildError(one_line(f"{' '.join(command[2:5])} failed: {found.output[-2000:]}"))
+    return found
