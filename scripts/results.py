@@ -80,7 +80,8 @@ def built(given: dict[str, Any], database: Path) -> tuple[Path, dict[str, float]
         manifest = json.loads((workspace / "target" / "manifest.json").read_text())
     return database, {
         manifest["nodes"][result["unique_id"]]["original_file_path"]: result["execution_time"]
-        for result in results["results"]
+        # exposures are results, too, and no nodes
+        for result in results["results"] if result["unique_id"] in manifest["nodes"]
     }
 
 

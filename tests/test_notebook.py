@@ -6,6 +6,8 @@ import base64
 import io
 import json
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import jupytext
@@ -26,13 +28,14 @@ MACHINE_PATH = re.compile(r"(?<![\w./])(?:/(?:[\w.~-]+/)+[\w.~-]+|[A-Za-z]:\\\\)
 
 
 @pytest.fixture(scope="module")
-def executed(
-    sample_project: tuple[Project, Path], tmp_path_factory: pytest.TempPathFactory
-) -> nbformat.NotebookNode:
-    """The notebook written anew, on the database of the sample."""
-    path = tmp_path_factory.mktemp("notebook") / "executed.ipynb"
-    notebook.write(sample_project[0].database, path)
-    return nbformat.read(path, as_version=4)
+def executed(new_project: Callable[[], Project]) -> nbformat.NotebookNode:
+    """The notebook as make notebook-outputs writes it, on a build of its own of the sample."""
+    project = new_project()
+    shutil.copytree(notebook.NOTEBOOK.parent, project.root / "notebooks")
+    (project.root / "notebooks" / notebook.NOTEBOOK.name).unlink()
+    done = project.run(module="scripts.notebook")
+    assert done.returncode == 0, done.stderr
+    return nbformat.read(done.stdout.strip(), as_version=4)
 
 
 @pytest.fixture(scope="module")
