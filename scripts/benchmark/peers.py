@@ -173,7 +173,7 @@ def polars_panel(files: list[dict[str, Path]]) -> dict[str, dict[str, Figures]]:
     frame = (
         closes("spot").join(closes("perp"), on=["symbol", "timestamp"])
         .sort("timestamp")
-        .join_asof(rates, on="timestamp", by="symbol")
+        .join_asof(rates, on="timestamp", by="symbol", check_sortedness=False)
         .sort("symbol", "timestamp")
         .with_columns(
             (pl.col("spot") / pl.col("spot").shift() - 1).over("symbol").alias("r_spot"),
