@@ -8,6 +8,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from scripts.market_files import write_parquet
 from scripts.sample_data import simulate
 
 BARS = 145_920  # of 5 minutes: 506 days
@@ -34,35 +35,51 @@ def base() -> dict[str, pd.DataFrame]:
 
 
 def write_universe(folder: Path, symbols: int) -> None:
-    """Write a spot, a perp and a funding file for each symbol, zstd; those that are there stay."""
+    """Write a spot, a perp and a funding file for each symbol; those that are there stay."""
     folder.mkdir(parents=True, exist_ok=True)
+    missing = [
+        (number, files) for number, files in enumerate(files_of(folder, symbols))
+        if not all(path.exists() for path in files.values())
+    ]
+    if not missing:
+        return
     frames = base()
     with duckdb.connect() as connection:
-        for number in range(symbols):
-            symbol = f"S{number:03}USDT"
-            random = np.random.Generator(np.random.PCG64([SEED, number]))
-            common = np.exp(np.cumsum(5e-4 * random.standard_normal(BARS)))
-            for leg in LEGS:
-                path = folder / f"{leg}_{symbol}.parquet"
-                frame = frames[leg].assign(symbol=symbol)
-                if leg == "funding":
-                    frame["funding_rate"] += 2e-5 * random.standard_normal(len(frame))
-                else:
-                    factor = common * (1 + 1e-4 * random.standard_normal(BARS))
-                    for price in ("open", "high", "low", "close"):
-                        frame[price] = frame[price].to_numpy() * factor
-                if path.exists():
-                    continue
-                connection.register("frame", frame)
-                connection.execute(
-                    f"copy (select * replace (timestamp::timestamptz as timestamp) from frame)"
-                    f" to '{path}' (format parquet, compression zstd)"
-                )
+        for number, files in missing:
+            for leg, frame in noisy(frames, number).items():
+                if not files[leg].exists():
+                    connection.register("frame", frame)
+                    write_parquet(
+                        connection,
+                        "select * replace (timestamp::timestamptz as timestamp) from frame",
+                        files[leg],
+                    )
+
+
+def noisy(frames: dict[str, pd.DataFrame], number: int) -> dict[str, pd.DataFrame]:
+    """Return the bars and prints of a symbol, by leg: a path of its own on top of the base's."""
+    random = np.random.Generator(np.random.PCG64([SEED, number]))
+    common = np.exp(np.cumsum(5e-4 * random.standard_normal(BARS)))
+    found = {}
+    for leg in LEGS:
+        found[leg] = frame = frames[leg].assign(symbol=symbol_of(number))
+        if leg == "funding":
+            frame["funding_rate"] += 2e-5 * random.standard_normal(len(frame))
+        else:
+            factor = common * (1 + 1e-4 * random.standard_normal(BARS))
+            for price in ("open", "high", "low", "close"):
+                frame[price] = frame[price].to_numpy() * factor
+    return found
+
+
+def symbol_of(number: int) -> str:
+    """Return the name of a symbol."""
+    return f"S{number:03}USDT"
 
 
 def files_of(folder: Path, symbols: int) -> list[dict[str, Path]]:
     """Return the files of the first symbols, by leg."""
     return [
-        {leg: folder / f"{leg}_S{number:03}USDT.parquet" for leg in LEGS}
+        {leg: folder / f"{leg}_{symbol_of(number)}.parquet" for leg in LEGS}
         for number in range(symbols)
     ]
