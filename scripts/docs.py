@@ -17,7 +17,7 @@ from pathlib import Path
 from scripts.command_line import OneLineParser, one_line
 from scripts.database import open_build
 from scripts.project import DATABASE, ROOT, InputError
-from scripts.run import QUICK_DBT, BuildError, exit_code, parse_event
+from scripts.run import LOG_IN_JSON, QUICK_DBT, BuildError, exit_code, parse_event
 
 TARGET = ROOT / "target" / "docs"
 # where dbt's page asks for files that nobody has: an icon that was left out of it, and icons
@@ -44,8 +44,7 @@ def write_page() -> Path:
         [
             sys.executable, "-c", QUICK_DBT, "docs", "generate", "--static",
             "--target-path", str(TARGET), "--log-path", str(TARGET), "--vars", built_vars,
-            "--log-format", "json", "--log-level", "error", "--log-level-file", "none",
-            "--no-use-colors", "--no-send-anonymous-usage-stats", "--no-version-check",
+            "--log-level", "error", *LOG_IN_JSON,
         ],
         cwd=ROOT, env=os.environ | {"PYTHONWARNINGS": "ignore"},
         encoding="utf-8", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

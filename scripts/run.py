@@ -57,6 +57,11 @@ except SystemExit as end:
     os._exit(end.code)
 """
 
+# dbt's flags for a log that parse_event reads, and for asking nothing of a network
+LOG_IN_JSON = (
+    "--log-format", "json", "--log-level-file", "none",
+    "--no-use-colors", "--no-send-anonymous-usage-stats", "--no-version-check",
+)
 FINISHED = {
     "LogModelResult", "LogSeedResult", "LogTestResult", "LogNodeResult", "LogNodeNoOpResult",
     "SkippingDetails",
@@ -161,9 +166,7 @@ def build(dbt_vars: dict[str, Any], workspace: Path, parsed: Path = PARSED) -> P
         sys.executable, "-c", END_WITH_PARENT + QUICK_DBT, "build",
         "--project-dir", str(ROOT), "--profiles-dir", str(ROOT),
         "--target-path", str(target), "--log-path", str(target),
-        "--vars", json.dumps(dbt_vars),
-        "--log-format", "json", "--log-level-file", "none",
-        "--no-use-colors", "--no-send-anonymous-usage-stats", "--no-version-check",
+        "--vars", json.dumps(dbt_vars), *LOG_IN_JSON,
     ]
     messages = []
     with (
