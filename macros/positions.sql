@@ -75,7 +75,8 @@
         timeframe,
         strategy,
         unnest(list_transform(bars, lambda bar: bar.ts)) as ts,
-        -- the first is what was held before
+        -- the first is what was held before the stretch
+        unnest(path[:-2]) as coins_before,
         unnest(path[2:]) as coins
     from paths
 {%- endmacro %}

@@ -306,8 +306,9 @@ def look_at_leg(
             macros.prints_from_files(layouts) if leg == "funding"
             else macros.bars_from_files(layouts)
         )
+        leg_rows = f"select '{leg}' as leg, * from ({select})"
         rows = connection.execute(
-            macros.input_files_query(f"select '{leg}' as leg, * from ({select})")
+            macros.input_files_query(leg_rows, macros.raw_runs_query(leg_rows))
         ).fetchall()
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]

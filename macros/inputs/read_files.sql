@@ -114,11 +114,11 @@
 
 
 {#-
-    The step is the commonest spacing of the leg's usable rows, of equally common ones
-    the shortest. A file has a bar size where ten of its rows follow each other at that
-    spacing: a part of a leg that was split by rows has none.
+    Runs, not rows: a leg without a hole is one of them, and one pass over its times finds
+    its step, its holes and its copies. A leg whose spacing changes from row to row has as
+    many as it has rows.
 -#}
-{% macro input_files_query(leg_rows) -%}
+{% macro raw_runs_query(leg_rows) -%}
     with
     leg_rows as ({{ leg_rows }}),
 
@@ -126,38 +126,93 @@
         select
             leg,
             symbol,
-            source_file,
-            {{ ms_between('lag(ts) over in_leg', 'ts') }} as leg_spacing_ms,
-            {{ ms_between('lag(ts) over in_file', 'ts') }} as spacing_ms,
-            {{ ms_between('lag(ts, 2) over in_file', 'ts') }} as spacing_of_2_ms,
-            {{ ms_between('lag(ts, 5) over in_file', 'ts') }} as spacing_of_5_ms,
-            {{ ms_between('lag(ts, 10) over in_file', 'ts') }} as spacing_of_10_ms
+            ts,
+            row_number() over by_time as place,
+            {{ us_between('lag(ts) over by_time', 'ts') }} as spacing_us,
+            {{ us_between('ts', 'lead(ts) over by_time') }} as next_spacing_us
         from leg_rows
         where is_usable
-        window
-            in_leg as (partition by leg, symbol order by ts),
-            in_file as (partition by leg, symbol, source_file order by ts)
+        window by_time as (partition by leg, symbol order by ts)
     ),
+
+    last_rows as (
+        select * from spaced
+        where spacing_us is not null and spacing_us is distinct from next_spacing_us
+    )
+
+    select
+        leg,
+        symbol,
+        ts as end_ts,
+        spacing_us,
+        place - lag(place, 1, 1) over (partition by leg, symbol order by place)
+            as spacings
+    from last_rows
+{%- endmacro %}
+
+
+{#-
+    The step is the commonest spacing of the leg's usable rows, of equally common ones
+    the shortest. A file has a bar size where ten of its rows follow each other at that
+    spacing: a part of a leg that was split by rows has none. Files are searched for sizes
+    only where at least ten rows of the leg are not a step after the one before, since
+    another size would leave as many: sorting the rows of every file takes as long as all
+    else that is done here.
+-#}
+{% macro input_files_query(leg_rows, raw_runs) -%}
+    with
+    leg_rows as ({{ leg_rows }}),
+    raw_runs as ({{ raw_runs }}),
 
     leg_spacings as (
         select
             leg,
             symbol,
-            leg_spacing_ms,
-            count(*) as occurrences
-        from spaced
-        where leg_spacing_ms > 0
-        group by leg, symbol, leg_spacing_ms
+            spacing_us,
+            sum(spacings) as occurrences
+        from raw_runs
+        group by leg, symbol, spacing_us
     ),
 
     legs as (
         select
             leg,
             symbol,
-            {{ last_by('leg_spacing_ms', row_of('occurrences', '-leg_spacing_ms')) }}
-                as raw_step_ms
+            cast(
+                floor(
+                    {{ last_by('spacing_us', row_of('occurrences', '-spacing_us')) }}
+                    / 1000
+                ) as bigint
+            ) as raw_step_ms
         from leg_spacings
+        where spacing_us >= 1000
         group by leg, symbol
+    ),
+
+    irregular_legs as (
+        select
+            leg,
+            symbol
+        from leg_spacings
+        inner join legs using (leg, symbol)
+        where spacing_us <> 1000 * raw_step_ms
+        group by leg, symbol
+        having sum(occurrences) >= 10
+    ),
+
+    spaced as (
+        select
+            leg,
+            symbol,
+            source_file,
+            {{ ms_between('lag(ts) over in_file', 'ts') }} as spacing_ms,
+            {{ ms_between('lag(ts, 2) over in_file', 'ts') }} as spacing_of_2_ms,
+            {{ ms_between('lag(ts, 5) over in_file', 'ts') }} as spacing_of_5_ms,
+            {{ ms_between('lag(ts, 10) over in_file', 'ts') }} as spacing_of_10_ms
+        from leg_rows
+        inner join irregular_legs using (leg, symbol)
+        where is_usable
+        window in_file as (partition by leg, symbol, source_file order by ts)
     ),
 
     file_sizes as (
@@ -181,6 +236,7 @@
             leg,
             symbol,
             source_file,
+            raw_step_ms,
             count(*) as input_rows,
             count(case when is_usable then 1 end) as usable_rows,
             count(case when ts is null then 1 end) as rows_without_time,
@@ -191,7 +247,7 @@
             max(case when is_usable then ts end) as last_ts
         from leg_rows
         left join legs using (leg, symbol)
-        group by leg, symbol, source_file
+        group by leg, symbol, source_file, raw_step_ms
     )
 
     select
@@ -209,7 +265,6 @@
         raw_step_ms
     from files
     left join file_sizes using (leg, symbol, source_file)
-    left join legs using (leg, symbol)
 {%- endmacro %}
 
 
@@ -260,12 +315,11 @@
         ) -}}
     {%- endif -%}
     {%- set value = sql_name(column.name) -%}
-    {%- if column.type == 'TIMESTAMP WITH TIME ZONE'
-        or column.type.startswith('TIMESTAMPTZ') -%}
-        {#-
-            TIMESTAMPTZ_NS has no cast to TIMESTAMP, but `at time zone` takes every zoned
-            type
-        -#}
+    {%- if column.type == 'TIMESTAMP WITH TIME ZONE' -%}
+        {#- a sixth of the time of `at time zone`, which looks the zone up for every row -#}
+        make_timestamp(epoch_us({{ value }}))
+    {%- elif column.type.startswith('TIMESTAMPTZ') -%}
+        {#- no function but this takes TIMESTAMPTZ_NS -#}
         ({{ value }} at time zone 'UTC')::timestamp
     {%- elif column.type.startswith('TIMESTAMP') or column.type == 'DATE' -%}
         {{ value }}::timestamp

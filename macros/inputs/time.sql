@@ -148,6 +148,12 @@
 {%- endmacro %}
 
 
+{#- Whole, since rows within a millisecond are not copies of each other. -#}
+{% macro us_between(start_ts, end_ts) -%}
+    (epoch_us({{ end_ts }}) - epoch_us({{ start_ts }}))
+{%- endmacro %}
+
+
 {% macro epoch_start() -%}
     timestamp '1970-01-01 00:00:00'
 {%- endmacro %}

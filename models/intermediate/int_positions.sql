@@ -7,6 +7,29 @@ samples as (select * from {{ ref('int_samples') }}),
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
 strategies as (select * from {{ ref('int_strategies') }}),
 
+-- what all strategies share
+bars as (
+    select
+        merged_bars.symbol,
+        merged_bars.timeframe,
+        merged_bars.ts,
+        -- without a perp, spot stands in for it
+        coalesce(merged_bars.previous_close_perp, merged_bars.previous_close_spot)
+        / merged_bars.previous_close_spot as price_ratio,
+        lag(merged_bars.r_spot) over by_time as previous_r_spot,
+        lag(merged_bars.r_fut) over by_time as previous_r_fut,
+        row_number() over by_time - 1 as bar_index
+    from merged_bars
+    inner join samples
+        on merged_bars.symbol = samples.symbol
+        and merged_bars.timeframe = samples.timeframe
+        and merged_bars.ts >= samples.start_ts
+    window by_time as (
+        partition by merged_bars.symbol, merged_bars.timeframe
+        order by merged_bars.ts
+    )
+),
+
 decisions as (
     select
         ratios.symbol,
@@ -15,88 +38,79 @@ decisions as (
         ratios.ts,
         ratios.is_next_bar,
         ratios.hedge_ratio as target,
-        -- without a perp, spot stands in for it
-        coalesce(bars.previous_close_perp, bars.previous_close_spot)
-        / bars.previous_close_spot as price_ratio,
-        bars.r_spot,
-        bars.r_fut,
+        bars.price_ratio,
+        bars.previous_r_spot,
+        bars.previous_r_fut,
+        bars.bar_index,
         strategies.has_rebalance_rule,
         strategies.rebalance_band as band,
-        strategies.rebalance_every,
         strategies.min_trade,
-        row_number() over by_time - 1 as bar_index
+        -- every 0 bars: only the entry
+        bars.bar_index = 0
+        or (
+            strategies.rebalance_every > 0
+            and bars.bar_index % nullif(strategies.rebalance_every, 0) = 0
+        ) as is_due
     from ratios
-    inner join samples
-        on ratios.symbol = samples.symbol
-        and ratios.timeframe = samples.timeframe
-        and ratios.ts >= samples.start_ts
-    inner join merged_bars as bars
+    inner join bars
         on ratios.symbol = bars.symbol
         and ratios.timeframe = bars.timeframe
         and ratios.ts = bars.ts
     inner join strategies
         on ratios.timeframe = strategies.timeframe
         and ratios.strategy = strategies.strategy
-    window by_time as (
-        partition by ratios.symbol, ratios.timeframe, ratios.strategy
-        order by ratios.ts
-    )
 ),
 
-due as (
+free as (
     select
         *,
-        -- every 0 bars: only the entry
-        bar_index = 0
-        or (rebalance_every > 0 and bar_index % nullif(rebalance_every, 0) = 0) as is_due
+        {{ drifted_ratio(
+            'lag(target) over by_time', 'previous_r_fut', 'previous_r_spot'
+        ) }} as hedge_ratio_before
     from decisions
-),
-
-ruled as (select * from due where has_rebalance_rule),
-
-coins as ({{ coins_after_orders('ruled') }}),
-
-walked as (
-    select
-        due.*,
-        coins.coins,
-        lag(coins.coins) over by_time as coins_before
-    from due
-    left join coins
-        on due.symbol = coins.symbol
-        and due.timeframe = coins.timeframe
-        and due.strategy = coins.strategy
-        and due.ts = coins.ts
-    window by_time as (
-        partition by due.symbol, due.timeframe, due.strategy
-        order by due.ts
-    )
-),
-
-drifted as (
-    select
-        *,
-        coalesce(
-            case
-                when has_rebalance_rule then coins_before * price_ratio
-                else {{ drifted_ratio(
-                    'lag(target) over by_time',
-                    'lag(r_fut) over by_time',
-                    'lag(r_spot) over by_time'
-                ) }}
-            end,
-            0
-        ) as hedge_ratio_before
-    from walked
+    where not has_rebalance_rule
     window by_time as (partition by symbol, timeframe, strategy order by ts)
 ),
 
+ruled as (select * from decisions where has_rebalance_rule),
+
+coins as ({{ coins_after_orders('ruled') }}),
+
 held as (
     select
-        *,
-        case when coins = coins_before then hedge_ratio_before else target end
-            as hedge_ratio
-    from drifted
+        symbol,
+        timeframe,
+        strategy,
+        ts,
+        is_next_bar,
+        is_due,
+        band,
+        target,
+        coalesce(hedge_ratio_before, 0) as hedge_ratio_before,
+        target as hedge_ratio
+    from free
+    union all
+    select
+        ruled.symbol,
+        ruled.timeframe,
+        ruled.strategy,
+        ruled.ts,
+        ruled.is_next_bar,
+        ruled.is_due,
+        ruled.band,
+        ruled.target,
+        coins.coins_before * ruled.price_ratio as hedge_ratio_before,
+        case
+            when coins.coins = coins.coins_before
+                then coins.coins_before * ruled.price_ratio
+            else ruled.target
+        end as hedge_ratio
+    from ruled
+    inner join coins
+        on ruled.symbol = coins.symbol
+        and ruled.timeframe = coins.timeframe
+        and ruled.strategy = coins.strategy
+        and ruled.ts = coins.ts
 )
 
 select

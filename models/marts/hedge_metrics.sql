@@ -5,20 +5,35 @@ with
 returns as (select * from {{ ref('returns_decomposed') }}),
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
 
+samples as (select * from {{ ref('int_samples') }}),
+
+-- spot's value at the bar's start, in its value before the first evaluated bar
+notionals as (
+    select
+        merged_bars.symbol,
+        merged_bars.timeframe,
+        merged_bars.ts,
+        merged_bars.previous_close_spot
+        / first_value(merged_bars.previous_close_spot) over (
+            partition by merged_bars.symbol, merged_bars.timeframe
+            order by merged_bars.ts
+        ) as notional
+    from merged_bars
+    inner join samples
+        on merged_bars.symbol = samples.symbol
+        and merged_bars.timeframe = samples.timeframe
+        and merged_bars.ts >= samples.start_ts
+),
+
 weighted as (
     select
         returns.*,
-        merged_bars.previous_close_spot
-        / first_value(merged_bars.previous_close_spot) over by_time as notional
+        notionals.notional
     from returns
-    inner join merged_bars
-        on returns.symbol = merged_bars.symbol
-        and returns.timeframe = merged_bars.timeframe
-        and returns.ts = merged_bars.ts
-    window by_time as (
-        partition by returns.symbol, returns.timeframe, returns.strategy
-        order by returns.ts
-    )
+    inner join notionals
+        on returns.symbol = notionals.symbol
+        and returns.timeframe = notionals.timeframe
+        and returns.ts = notionals.ts
 ),
 
 money as (

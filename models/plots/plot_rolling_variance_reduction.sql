@@ -1,5 +1,7 @@
 -- One row per symbol, timeframe, strategy and evaluated bar: variance reduction over the
 -- last 30 days of bars, this one included. Key: as returns_decomposed.
+{{ config(materialized='view') }}
+
 {% set frame_rows = window_rows("'30d'", 'timeframe') %}
 
 with

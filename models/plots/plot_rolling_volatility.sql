@@ -1,5 +1,7 @@
 -- One row per symbol, timeframe, strategy and evaluated bar: volatility of the net
 -- return over the last 7 days of bars, this one included. Key: as returns_decomposed.
+{{ config(materialized='view') }}
+
 {% set frame_rows = window_rows("'7d'", 'timeframe') %}
 
 with

@@ -3,86 +3,103 @@
 with
 raw_bars as (select * from {{ ref('int_raw_bars') }}),
 raw_steps as (select * from {{ ref('int_raw_steps') }}),
+raw_runs as (select * from {{ ref('int_raw_runs') }}),
+copied_bars as (select * from {{ ref('int_copied_bars') }}),
 
-stepped_bars as (
+-- one look at all bars for those with something to say
+judged_bars as (
     select
-        raw_bars.*,
-        raw_steps.raw_step_ms,
-        {{ add_ms('raw_bars.ts', 'coalesce(raw_steps.raw_step_ms, 0)') }} as end_ts,
-        -- a place in time: bars on both sides of a hole are not consecutive
-        cast(
-            floor(
-                1.0 * {{ ms_between(epoch_start(), 'raw_bars.ts') }}
-                / raw_steps.raw_step_ms
-            ) as bigint
-        ) as row_index
+        raw_bars.symbol,
+        raw_bars.leg,
+        raw_bars.ts,
+        raw_bars.volume = 0 and raw_bars.high = raw_bars.low as is_flat,
+        raw_bars.high < raw_bars.low as is_turned_over,
+        raw_bars.high < raw_bars.low
+        or not (raw_bars.close between raw_bars.low and raw_bars.high)
+        or not (raw_bars.open between raw_bars.low and raw_bars.high) as is_crossed,
+        not {{ is_on_grid('raw_bars.ts', 'raw_steps.raw_step_ms') }} as is_unaligned
     from raw_bars
     inner join raw_steps
         on raw_bars.leg = raw_steps.leg
         and raw_bars.symbol = raw_steps.symbol
 ),
 
--- bars with something to say, each with its place in its series, to be joined into runs
+faulty_bars as (
+    select * from judged_bars
+    where is_flat or is_crossed or is_unaligned
+),
+
 flagged_bars as (
     select
         symbol,
-        leg as source,
+        leg,
         case when is_conflicting then 'conflicting_bars' else 'duplicate_bars' end
             as kind,
         case when is_conflicting then 'warn' else 'info' end as severity,
         ts,
-        end_ts,
-        row_index,
         copies - 1 as affected
-    from stepped_bars
-    where copies > 1
+    from copied_bars
     union all
     select
         symbol,
-        leg as source,
+        leg,
         'flat_bars' as kind,
         'info' as severity,
         ts,
-        end_ts,
-        row_index,
         1 as affected
-    from stepped_bars
-    where volume = 0 and high = low
+    from faulty_bars
+    where is_flat
     union all
     select
         symbol,
-        leg as source,
+        leg,
         'crossed_prices' as kind,
         -- high and low exchanged: columns are mixed up, and the close is in doubt, too
-        case when high < low then 'error' else 'warn' end as severity,
+        case when is_turned_over then 'error' else 'warn' end as severity,
         ts,
-        end_ts,
-        row_index,
         1 as affected
-    from stepped_bars
-    where
-        high < low
-        or not (close between low and high)
-        or not (open between low and high)
+    from faulty_bars
+    where is_crossed
     union all
     select
         symbol,
-        leg as source,
+        leg,
         'unaligned_bars' as kind,
         'warn' as severity,
         ts,
-        end_ts,
-        row_index,
         1 as affected
-    from stepped_bars
-    where not {{ is_on_grid('ts', 'raw_step_ms') }}
+    from faulty_bars
+    where is_unaligned
+),
+
+-- each with its place in its series, to be joined into runs
+placed as (
+    select
+        flagged_bars.symbol,
+        flagged_bars.leg as source,
+        flagged_bars.kind,
+        flagged_bars.severity,
+        flagged_bars.ts,
+        {{ add_ms('flagged_bars.ts', 'coalesce(raw_steps.raw_step_ms, 0)') }} as end_ts,
+        -- a place in time: bars on both sides of a hole are not consecutive
+        cast(
+            floor(
+                1.0 * {{ ms_between(epoch_start(), 'flagged_bars.ts') }}
+                / raw_steps.raw_step_ms
+            ) as bigint
+        ) as row_index,
+        flagged_bars.affected
+    from flagged_bars
+    inner join raw_steps
+        on flagged_bars.leg = raw_steps.leg
+        and flagged_bars.symbol = raw_steps.symbol
 ),
 
 numbered as (
     select
         *,
         {{ run_of('row_index', 'symbol, source, kind, severity') }} as run
-    from flagged_bars
+    from placed
 ),
 
 runs as (
@@ -122,18 +139,29 @@ runs as (
     group by symbol, source, kind, severity, run
 ),
 
+-- a bar that is a little late is no hole
+wide_runs as (
+    select
+        raw_runs.*,
+        raw_steps.raw_step_ms,
+        {{ whole_numbers('raw_runs.spacings') }} as place
+    from raw_runs
+    inner join raw_steps
+        on raw_runs.leg = raw_steps.leg
+        and raw_runs.symbol = raw_steps.symbol
+    where raw_runs.spacing_us >= 1500 * raw_steps.raw_step_ms
+),
+
 holes as (
     select
         symbol,
         leg,
-        {{ add_ms('previous_ts', 'raw_step_ms') }} as ts,
-        ts as ts_end,
-        cast(
-            round(1.0 * {{ ms_between('previous_ts', 'ts') }} / raw_step_ms) as bigint
-        ) - 1 as bars
-    from stepped_bars
-    -- a bar that is a little late is no hole
-    where {{ ms_between('previous_ts', 'ts') }} >= 1.5 * raw_step_ms
+        {{ add_ms(
+            'end_ts', 'raw_step_ms - (spacings - place + 1) * spacing_us / 1000.0'
+        ) }} as ts,
+        {{ add_ms('end_ts', '(place - spacings) * spacing_us / 1000.0') }} as ts_end,
+        cast(round(spacing_us / (1000.0 * raw_step_ms)) as bigint) - 1 as bars
+    from wide_runs
 ),
 
 missing_bars as (

@@ -4,19 +4,16 @@ with
 raw_bars as (select * from {{ ref('int_raw_bars') }}),
 raw_steps as (select * from {{ ref('int_raw_steps') }}),
 input_files as (select * from {{ ref('int_input_files') }}),
-spot_rows as (select * from {{ ref('stg_spot_bars') }}),
-perp_rows as (select * from {{ ref('stg_perp_bars') }}),
-print_rows as (select * from {{ ref('stg_funding_prints') }}),
+input_rows as ({{ input_rows() }}),
 
-input_rows as (
-    select 'spot' as leg, symbol, ts, time_unit, is_usable, source_file, source_row
-    from spot_rows
-    union all
-    select 'perp' as leg, symbol, ts, time_unit, is_usable, source_file, source_row
-    from perp_rows
-    union all
-    select 'funding' as leg, symbol, ts, time_unit, is_usable, source_file, source_row
-    from print_rows
+-- no other file is read again
+faulty_files as (
+    select
+        symbol,
+        leg,
+        source_file
+    from input_files
+    where usable_rows < input_rows
 ),
 
 unusable_rows as (
@@ -40,6 +37,7 @@ unusable_rows as (
         )
         || ' of ' || min(source_file) as detail
     from input_rows
+    inner join faulty_files using (symbol, leg, source_file)
     where not is_usable
     group by symbol, leg
 ),
@@ -86,6 +84,8 @@ leg_spans as (
         symbol,
         leg,
         raw_step_ms,
+        first_ts,
+        last_ts,
         max(first_ts) over by_symbol as common_start_ts,
         min({{ add_ms('last_ts', 'coalesce(raw_step_ms, 0)') }}) over by_symbol
             as common_end_ts
@@ -93,20 +93,25 @@ leg_spans as (
     window by_symbol as (partition by symbol)
 ),
 
+longer_legs as (
+    select * from leg_spans
+    where first_ts < common_start_ts or last_ts >= common_end_ts
+),
+
 bars_outside as (
     select
         raw_bars.symbol,
         raw_bars.leg,
         raw_bars.ts,
-        leg_spans.raw_step_ms,
-        raw_bars.ts < leg_spans.common_start_ts as is_before
+        longer_legs.raw_step_ms,
+        raw_bars.ts < longer_legs.common_start_ts as is_before
     from raw_bars
-    inner join leg_spans
-        on raw_bars.symbol = leg_spans.symbol
-        and raw_bars.leg = leg_spans.leg
+    inner join longer_legs
+        on raw_bars.symbol = longer_legs.symbol
+        and raw_bars.leg = longer_legs.leg
         and (
-            raw_bars.ts < leg_spans.common_start_ts
-            or raw_bars.ts >= leg_spans.common_end_ts
+            raw_bars.ts < longer_legs.common_start_ts
+            or raw_bars.ts >= longer_legs.common_end_ts
         )
 ),
 
