@@ -52,6 +52,12 @@
 {%- endmacro %}
 
 
+{#- No strategy is named like it. -#}
+{% macro spot_series() -%}
+    ''
+{%- endmacro %}
+
+
 {% macro block_bars(timeframe) -%}
     cast(
         {{ var('bootstrap_block_days') }} * 86400000.0 / {{ ms_of_timeframe(timeframe) }}

@@ -4,85 +4,42 @@
 -- so differences are paired. Replicate 0 is the sample itself, and the only one of a
 -- sample that holds too few blocks. Key: symbol, timeframe, strategy, replicate.
 {% set sums = ['total', 'squares'] %}
-{# spot is drawn once, as a series that no strategy is named like #}
-{% set spot = "''" %}
 
 with
-returns as (select * from {{ ref('returns_decomposed') }}),
-
-first_strategies as (
-    select
-        symbol,
-        timeframe,
-        min(strategy) as strategy
-    from returns
-    group by symbol, timeframe
-),
-
-drawn_returns as (
-    select symbol, timeframe, strategy, ts, r_net as return
-    from returns
-    union all
-    select symbol, timeframe, {{ spot }} as strategy, returns.ts, returns.r_spot as return
-    from returns
-    inner join first_strategies using (symbol, timeframe, strategy)
-),
-
 series as (
     select
         symbol,
         timeframe,
         strategy,
-        count(*) as bars,
+        bars,
+        mean,
+        variance,
         {{ block_bars('timeframe') }} as block_bars,
-        cast(ceil(1.0 * count(*) / {{ block_bars('timeframe') }}) as bigint)
-            as blocks_drawn,
-        avg(return) as mean,
-        var_samp(return) as variance
-    from drawn_returns
-    group by symbol, timeframe, strategy
+        cast(ceil(1.0 * bars / {{ block_bars('timeframe') }}) as bigint)
+            as blocks_drawn
+    from {{ ref('int_prefix_sums') }}
+    where place = 1
 ),
 
--- around the mean, or variances would drown in the rounding of sums
-centred as (
+prefix_sums as (
     select
-        drawn_returns.symbol,
-        drawn_returns.timeframe,
-        drawn_returns.strategy,
-        drawn_returns.ts,
-        drawn_returns.return - series.mean as deviation,
+        sums.symbol,
+        sums.timeframe,
+        sums.strategy,
+        sums.place,
+        sums.total,
+        sums.squares,
         series.bars,
         series.block_bars,
         -- so that a replicate has as many bars as the sample
         series.bars - (series.blocks_drawn - 1) * series.block_bars as last_block_bars,
         (series.bars - 1) * series.variance as all_squares
-    from drawn_returns
+    from {{ ref('int_prefix_sums') }} as sums
     inner join series
-        on drawn_returns.symbol = series.symbol
-        and drawn_returns.timeframe = series.timeframe
-        and drawn_returns.strategy = series.strategy
+        on sums.symbol = series.symbol
+        and sums.timeframe = series.timeframe
+        and sums.strategy = series.strategy
     where series.bars >= {{ least_blocks() }} * series.block_bars
-),
-
--- sums over all bars before a place
-prefix_sums as (
-    select
-        symbol,
-        timeframe,
-        strategy,
-        bars,
-        block_bars,
-        last_block_bars,
-        all_squares,
-        row_number() over to_date as place,
-        sum(deviation) over to_date - deviation as total,
-        sum(deviation * deviation) over to_date - deviation * deviation as squares
-    from centred
-    window to_date as (
-        partition by symbol, timeframe, strategy
-        order by ts
-        rows between unbounded preceding and current row
-    )
 ),
 
 -- after the last bar comes the first again; deviations sum up to 0
@@ -123,7 +80,7 @@ samples as (
         bars,
         blocks_drawn
     from series
-    where strategy = {{ spot }} and bars >= {{ least_blocks() }} * block_bars
+    where strategy = {{ spot_series() }} and bars >= {{ least_blocks() }} * block_bars
 ),
 
 starts as ({{ drawn_blocks('samples') }}),
@@ -183,7 +140,7 @@ moments as (
 spot_moments as (
     select symbol, timeframe, replicate, variance
     from moments
-    where strategy = {{ spot }}
+    where strategy = {{ spot_series() }}
 ),
 
 replicated as (
@@ -201,7 +158,7 @@ replicated as (
         on moments.symbol = spot_moments.symbol
         and moments.timeframe = spot_moments.timeframe
         and moments.replicate = spot_moments.replicate
-    where moments.strategy <> {{ spot }}
+    where moments.strategy <> {{ spot_series() }}
 )
 
 select

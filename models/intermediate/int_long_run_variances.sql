@@ -5,38 +5,14 @@
 {{ config(materialized='ephemeral') }}
 
 with
-returns as (select * from {{ ref('returns_decomposed') }}),
-
-centred as (
-    select
-        symbol,
-        timeframe,
-        strategy,
-        ts,
-        {{ block_bars('timeframe') }} as lags,
-        count(*) over in_series as bars,
-        r_net - avg(r_net) over in_series as net
-    from returns
-    window in_series as (partition by symbol, timeframe, strategy)
-),
-
 prefix_sums as (
     select
-        symbol,
-        timeframe,
-        strategy,
-        ts,
-        lags,
-        bars,
-        row_number() over to_date as place,
-        sum(net) over to_date as net
-    from centred
-    where bars >= {{ least_blocks() }} * lags
-    window to_date as (
-        partition by symbol, timeframe, strategy
-        order by ts
-        rows between unbounded preceding and current row
-    )
+        *,
+        {{ block_bars('timeframe') }} as lags
+    from {{ ref('int_prefix_sums') }}
+    where
+        strategy <> {{ spot_series() }}
+        and bars >= {{ least_blocks() }} * {{ block_bars('timeframe') }}
 ),
 
 window_sums as (
@@ -46,11 +22,11 @@ window_sums as (
         strategy,
         lags,
         bars,
-        net - {{ rows_earlier('net', 'lags + 1', 'by_time') }} as net,
+        total - {{ rows_earlier('total', 'lags + 1', 'by_place') }} as net,
         -- windows that reach over the sample's end: the whole sums up to 0
-        case when place >= bars - lags then 0 - net end as net_at_end
+        case when place >= bars - lags then 0 - total end as net_at_end
     from prefix_sums
-    window by_time as (partition by symbol, timeframe, strategy order by ts)
+    window by_place as (partition by symbol, timeframe, strategy order by place)
 )
 
 select

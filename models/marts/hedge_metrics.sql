@@ -2,63 +2,7 @@
 -- total_return and max_drawdown weigh each bar by its own notional; pnl_* is the money
 -- for the coins held, as a fraction of their value before the first evaluated bar.
 with
-returns as (select * from {{ ref('returns_decomposed') }}),
-merged_bars as (select * from {{ ref('int_merged_bars') }}),
-
-samples as (select * from {{ ref('int_samples') }}),
-
--- spot's value at the bar's start, in its value before the first evaluated bar
-notionals as (
-    select
-        merged_bars.symbol,
-        merged_bars.timeframe,
-        merged_bars.ts,
-        merged_bars.previous_close_spot
-        / first_value(merged_bars.previous_close_spot) over (
-            partition by merged_bars.symbol, merged_bars.timeframe
-            order by merged_bars.ts
-        ) as notional
-    from merged_bars
-    inner join samples
-        on merged_bars.symbol = samples.symbol
-        and merged_bars.timeframe = samples.timeframe
-        and merged_bars.ts >= samples.start_ts
-),
-
-weighted as (
-    select
-        returns.*,
-        notionals.notional
-    from returns
-    inner join notionals
-        on returns.symbol = notionals.symbol
-        and returns.timeframe = notionals.timeframe
-        and returns.ts = notionals.ts
-),
-
-money as (
-    select
-        *,
-        1 + sum(notional * r_net) over to_date as wealth,
-        sum(notional * r_hedge) over to_date as perp_pnl
-    from weighted
-    window to_date as (
-        partition by symbol, timeframe, strategy
-        order by ts
-        rows between unbounded preceding and current row
-    )
-),
-
-peaked as (
-    select
-        *,
-        greatest(1, max(wealth) over (
-            partition by symbol, timeframe, strategy
-            order by ts
-            rows between unbounded preceding and current row
-        )) as peak_wealth
-    from money
-),
+returns as (select * from {{ ref('int_returns') }}),
 
 totals as (
     select
@@ -78,9 +22,9 @@ totals as (
         {{ compounded('r_net') }} as total_return,
         min(drawdown) as max_drawdown,
         {{ last_by('wealth', 'ts') }} - 1 as pnl_frac,
-        min(wealth / peak_wealth) - 1 as pnl_max_drawdown,
+        min(pnl_drawdown) as pnl_max_drawdown,
         least(0, min(perp_pnl)) as perp_pnl_low
-    from peaked
+    from returns
     group by symbol, timeframe, strategy
 )
 
@@ -102,6 +46,6 @@ select
     total_return,
     max_drawdown,
     pnl_frac,
-    {{ null_if_proxy('pnl_max_drawdown') }} as pnl_max_drawdown,
+    pnl_max_drawdown,
     perp_pnl_low
 from totals
