@@ -11,6 +11,13 @@ import duckdb
 
 from scripts.project import InputError
 
+# each is a function of scripts/plots.py
+PLOTS = (
+    "cumlogret", "rolling_vol", "rolling_variance_reduction", "beta_vs_funding",
+    "variance_components", "cost_risk_frontier",
+)
+PLOT_OF_SEVERAL_TIMEFRAMES = "effectiveness_by_timeframe"
+
 
 @contextlib.contextmanager
 def open_build(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -44,6 +51,12 @@ def samples_in(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
         "select symbol, timeframe from int_samples where evaluated_bars > 0"
         " order by symbol, periods_per_year desc"
     ).fetchall()
+
+
+def plots_of(connection: duckdb.DuckDBPyConnection, symbol: str) -> tuple[str, ...]:
+    """Return the names of a symbol's plots."""
+    timeframes = [sample for sample in samples_in(connection) if sample[0] == symbol]
+    return (*PLOTS, PLOT_OF_SEVERAL_TIMEFRAMES) if len(timeframes) > 1 else PLOTS
 
 
 def rows(

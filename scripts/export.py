@@ -8,16 +8,21 @@ A folder is written under a temporary name and renamed at the end: it is complet
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import hashlib
 import itertools
 import json
+import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -25,8 +30,7 @@ from typing import Any
 
 import duckdb
 
-from scripts import plots, report
-from scripts.database import open_build, rows, samples_in
+from scripts.database import open_build, plots_of, rows, samples_in
 from scripts.project import DATABASE, ROOT, InputError, safe_name, sql_text
 
 SCHEMA_VERSION = 1
@@ -43,8 +47,34 @@ CSV_FILES = {
 PACKAGES = ("dbt-core", "dbt-duckdb", "duckdb", "matplotlib", "numpy", "pandas", "plotly")
 
 
+@contextlib.contextmanager
+def workers() -> Iterator[ProcessPoolExecutor]:
+    """Start a process a core to write run folders with; they load their libraries at once.
+
+    Processes, since matplotlib's plots would take turns for Python's lock.
+    """
+    with ProcessPoolExecutor(
+        os.cpu_count(), multiprocessing.get_context("spawn"), initializer=make_ready
+    ) as pool:
+        pool.submit(int)  # the first task starts them all
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def make_ready() -> None:
+    """Load what a worker needs, and end it when its parent ends, however that is."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    import scripts.plots
+    import scripts.report  # noqa: F401
+
+
 def export(
     database: Path,
+    pool: ProcessPoolExecutor,
     out: Path | None = None,
     symbols: list[str] | None = None,
     arguments: list[str] | None = None,
@@ -53,11 +83,12 @@ def export(
 
     out holds the folders of one symbol; with several, each gets a folder of its own in it,
     and so has each of several timeframes. Without out they go to runs/<SYMBOL>/hedge_mvp.
-    arguments are kept in metadata.json.
+    arguments are kept in metadata.json. The processes of pool do the work.
 
     Raises InputError where the database is missing, did not pass, or has no such symbol.
     """
     written: list[tuple[Path, Path]] = []
+    tasks: list[Future] = []
     with open_build(database) as connection:
         known = samples_in(connection)
         samples = [sample for sample in known if not symbols or sample[0] in symbols]
@@ -70,73 +101,80 @@ def export(
         has_one_timeframe = connection.execute(
             "select count(distinct timeframe) = 1 from int_strategies"
         ).fetchone()[0]
-        try:
-            for symbol, timeframe in samples:
-                folder_name = safe_name(symbol)
-                if out is None:
-                    parent = ROOT / "runs" / folder_name / "hedge_mvp"
-                else:
-                    parent = out if has_one_symbol else out / folder_name
-                if not has_one_timeframe:
-                    parent /= timeframe
-                parent.mkdir(parents=True, exist_ok=True)
-                temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=parent))
-                written.append((temporary, parent))
-                write_folder(connection, symbol, timeframe, temporary, arguments)
-            return [put_in_place(temporary, parent) for temporary, parent in written]
-        finally:
-            for temporary, _ in written:
-                shutil.rmtree(temporary, ignore_errors=True)
+        plots = {symbol: plots_of(connection, symbol) for symbol, _ in samples}
+    try:
+        for symbol, timeframe in samples:
+            folder_name = safe_name(symbol)
+            if out is None:
+                parent = ROOT / "runs" / folder_name / "hedge_mvp"
+            else:
+                parent = out if has_one_symbol else out / folder_name
+            if not has_one_timeframe:
+                parent /= timeframe
+            parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=parent))
+            written.append((temporary, parent))
+            sample = database, symbol, timeframe, temporary
+            tasks += [
+                pool.submit(write_figures, *sample, arguments),
+                pool.submit(write_tables, *sample),
+            ]
+            tasks += [pool.submit(write_plot, *sample, name) for name in plots[symbol]]
+        for task in tasks:
+            task.result()
+        return [put_in_place(temporary, parent) for temporary, parent in written]
+    finally:
+        for task in tasks:
+            task.cancel()
+        wait(tasks)
+        for temporary, _ in written:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_folder(
-    connection: duckdb.DuckDBPyConnection,
-    symbol: str,
-    timeframe: str,
-    folder: Path,
-    arguments: list[str] | None,
-) -> None:
-    """Write every artifact of one symbol and timeframe, tables while the plots are drawn."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        tables = pool.submit(
-            write_tables, connection.cursor(), symbol, timeframe, folder, arguments
-        )
-        plots.draw(connection, symbol, timeframe, folder)
-        tables.result()
+def write_plot(database: Path, symbol: str, timeframe: str, folder: Path, name: str) -> None:
+    """Write a plot of one symbol and timeframe."""
+    from scripts import plots
+
+    with open_build(database) as connection:
+        plots.draw(connection, symbol, timeframe, name, folder)
 
 
-def write_tables(
-    connection: duckdb.DuckDBPyConnection,
-    symbol: str,
-    timeframe: str,
-    folder: Path,
-    arguments: list[str] | None,
-) -> None:
-    """Write every artifact of one symbol and timeframe that is not a plot."""
-    is_proxy = connection.execute("select is_perp_proxy from int_build").fetchone()[0]
-    for name, (relation, columns, condition, order) in CSV_FILES.items():
-        if name == "perp_snapshot.csv" and is_proxy:
-            continue
+def write_tables(database: Path, symbol: str, timeframe: str, folder: Path) -> None:
+    """Write the marts of one symbol and timeframe."""
+    with open_build(database) as connection:
+        (is_proxy,) = connection.execute("select is_perp_proxy from int_build").fetchone()
+        for name, (relation, columns, condition, order) in CSV_FILES.items():
+            if name == "perp_snapshot.csv" and is_proxy:
+                continue
+            copy(
+                connection, folder / name, "header", relation, columns,
+                f"{condition} and {of_sample(connection, relation, symbol, timeframe)}", order,
+            )
+        relation = "paper_rebalance_log"
         copy(
-            connection, folder / name, "header", relation, columns,
-            f"{condition} and {of_sample(connection, relation, symbol, timeframe)}", order,
+            connection, folder / f"{relation}.jsonl", "format json", relation, "*",
+            of_sample(connection, relation, symbol, timeframe), "seq",
         )
-    relation = "paper_rebalance_log"
-    copy(
-        connection, folder / f"{relation}.jsonl", "format json", relation, "*",
-        of_sample(connection, relation, symbol, timeframe), "seq",
-    )
-    (verdict,) = rows(
-        connection, "from hedge_verdict where symbol = ? and timeframe = ?", symbol, timeframe
-    )
-    contents = {
-        "metrics": metrics(connection, symbol, timeframe),
-        "verdict": verdict,
-        "metadata": run_metadata(connection, symbol, timeframe, arguments),
-    }
-    for name, content in contents.items():
-        write_json(folder / f"{name}.json", content)
-    report.write(connection, symbol, timeframe, folder / "report.html", **contents)
+
+
+def write_figures(
+    database: Path, symbol: str, timeframe: str, folder: Path, arguments: list[str] | None
+) -> None:
+    """Write the figures of one symbol and timeframe, and the report that shows them."""
+    from scripts import report
+
+    with open_build(database) as connection:
+        (verdict,) = rows(
+            connection, "from hedge_verdict where symbol = ? and timeframe = ?", symbol, timeframe
+        )
+        contents = {
+            "metrics": metrics(connection, symbol, timeframe),
+            "verdict": verdict,
+            "metadata": run_metadata(connection, symbol, timeframe, arguments),
+        }
+        for name, content in contents.items():
+            write_json(folder / f"{name}.json", content)
+        report.write(connection, symbol, timeframe, folder / "report.html", **contents)
 
 
 def copy(
@@ -313,9 +351,10 @@ def main() -> int:
     parser.add_argument("--symbol", nargs="+", metavar="S")
     arguments = parser.parse_args()
     try:
-        folders = export(
-            arguments.database, arguments.out, arguments.symbol, arguments=sys.argv[1:]
-        )
+        with workers() as pool:
+            folders = export(
+                arguments.database, pool, arguments.out, arguments.symbol, sys.argv[1:]
+            )
     except (InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -24,7 +24,7 @@ from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: E402
 
-from scripts.database import open_build, samples_in  # noqa: E402
+from scripts.database import open_build, plots_of, samples_in  # noqa: E402
 from scripts.project import DATABASE, InputError, safe_name  # noqa: E402
 
 # Okabe and Ito's palette, told apart with any colour vision
@@ -53,26 +53,14 @@ plt.rcParams.update({
 
 
 def draw(
-    connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str, folder: Path
-) -> list[Path]:
-    """Draw the plots of one symbol and timeframe into a folder; return their paths."""
-    figures = {
-        "cumlogret": cumlogret,
-        "rolling_vol": rolling_vol,
-        "rolling_variance_reduction": rolling_variance_reduction,
-        "beta_vs_funding": beta_vs_funding,
-        "variance_components": variance_components,
-        "cost_risk_frontier": cost_risk_frontier,
-    }
-    if len([sample for sample in samples_in(connection) if sample[0] == symbol]) > 1:
-        figures["effectiveness_by_timeframe"] = effectiveness_by_timeframe
-    paths = []
-    for name, plot in figures.items():
-        figure = plot(connection, symbol, timeframe)
-        paths.append(folder / f"{name}.png")
-        figure.savefig(paths[-1])
-        plt.close(figure)
-    return paths
+    connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str, name: str, folder: Path
+) -> Path:
+    """Draw a plot of one symbol and timeframe into a folder; return its path."""
+    figure = globals()[name](connection, symbol, timeframe)
+    path = folder / f"{name}.png"
+    figure.savefig(path)
+    plt.close(figure)
+    return path
 
 
 def cumlogret(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str) -> Figure:
@@ -504,8 +492,8 @@ def main() -> int:
             for symbol, timeframe in samples_in(connection):
                 folder = arguments.out / f"{safe_name(symbol)}_{timeframe}"
                 folder.mkdir(parents=True, exist_ok=True)
-                for path in draw(connection, symbol, timeframe, folder):
-                    print(path)
+                for name in plots_of(connection, symbol):
+                    print(draw(connection, symbol, timeframe, name, folder))
     except (InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -53,11 +53,12 @@ RUN = """
 import json, sys
 from pathlib import Path
 from scripts import inputs
+from scripts.export import export, workers
 from scripts.run import build
-workspace = Path(sys.argv[1])
-database = build(inputs.check(json.loads(sys.argv[2])), workspace, parsed=workspace / "none")
-from scripts.export import export
-export(database, workspace / "runs")
+workspace, given = Path(sys.argv[1]), json.loads(sys.argv[2])
+given = inputs.check(given)
+with workers() as pool:
+    export(build(given, workspace, parsed=workspace / "none"), pool, workspace / "runs")
 """
 MOST_SYMBOLS_OF_STATSMODELS = 10
 PARSE, RUN_OF_ONE = "a bare `dbt parse`", "one symbol, a whole run"
