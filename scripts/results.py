@@ -73,15 +73,13 @@ def write_sweep(path: Path) -> None:
 
 
 def built(given: dict[str, Any], database: Path) -> tuple[Path, dict[str, float]]:
-    """Build a database; return it, and each node's seconds of SQL by its path."""
+    """Build a database; return it, and the seconds that each model took, by its name."""
     with build_workspace() as workspace:
         shutil.move(build(inputs.check(given), workspace), database)
-        results = json.loads((workspace / "target" / "run_results.json").read_text())
-        manifest = json.loads((workspace / "target" / "manifest.json").read_text())
+        results = json.loads((workspace / "target" / "run_results.json").read_text())["results"]
     return database, {
-        manifest["nodes"][result["unique_id"]]["original_file_path"]: result["execution_time"]
-        # exposures are results, too, and no nodes
-        for result in results["results"] if result["unique_id"] in manifest["nodes"]
+        result["unique_id"].split(".")[-1]: result["execution_time"]
+        for result in results if result["unique_id"].startswith("model.")
     }
 
 
@@ -308,7 +306,7 @@ def results(argv: list[str]) -> list[Path]:
         drawn += draw(panel, ("cumlogret", "rolling_variance_reduction"), folder)
         swept, seconds = built(given | {"sweep": str(sweep)}, folder / "sweep.duckdb")
         parts |= sweep_parts(
-            swept, sum(time for path, time in seconds.items() if "models/sweep/" in path)
+            swept, sum(time for name, time in seconds.items() if "sweep" in name)
         )
         drawn += draw(swept, ("cost_risk_frontier",), folder)
         several, _ = built(given | {"timeframe": TIMEFRAMES}, folder / "timeframes.duckdb")
@@ -334,10 +332,9 @@ def draw(database: Path, names: Sequence[str], folder: Path) -> list[Path]:
     with open_build(database) as connection:
         for symbol, timeframe in samples_in(connection):
             if timeframe == "1h":
-                for name in names:
-                    figure = getattr(plots, name)(connection, symbol, timeframe)
-                    paths.append(folder / f"{name}.png")
-                    figure.savefig(paths[-1])
+                paths += [
+                    plots.draw(connection, symbol, timeframe, name, folder) for name in names
+                ]
     return paths
 
 

@@ -81,7 +81,8 @@ def resampled(
             ("X", START + place * RAW_STEP, None, *ohlc, volume, True, file, row)
             for row, ((place, ohlc, volume), file) in enumerate(zip(bars, files, strict=True))
         ])
-        build(connection, compiled, "int_raw_bars")
+        for name in ("int_raw_runs", "int_copied_bars", "int_raw_bars"):
+            build(connection, compiled, name)
         build(connection, compiled, "int_bars")
         return connection.execute(
             "select ts, open, high, low, close, volume, raw_bars from int_bars order by ts"

@@ -13,7 +13,8 @@ from tests.conftest import ROOT, Project
 # test: a statement that makes the fault in a built database
 FAULTS = {
     "one_bar_size_per_symbol_and_leg":
-        "insert into int_input_files select * replace (3600000 as largest_bar_size_ms)"
+        "insert into int_input_files select * replace ("
+        " 300000 as smallest_bar_size_ms, 3600000 as largest_bar_size_ms)"
         " from int_input_files where leg = 'spot'",
     "timeframe_is_a_multiple_of_the_raw_step":
         "update int_raw_steps set raw_step_ms = 420000 where leg = 'perp'",

@@ -21,9 +21,10 @@ from scripts.project import InputError, default_vars
 from tests.conftest import Project
 
 MODELS = [
-    "int_strategies", "int_bootstrap_replicates", "int_long_run_variances", "hedge_intervals",
-    "hedge_verdict",
+    "int_strategies", "int_prefix_sums", "int_bootstrap_replicates", "int_long_run_variances",
+    "hedge_intervals", "hedge_verdict",
 ]
+REPLICATED = ("int_prefix_sums", "int_bootstrap_replicates")
 # what the vars are by default
 BLOCK_DAYS, REPLICATES, SEED, RISK_AVERSION, FEES = 7, 1000, 1, 3, 1e-4
 BARS_PER_DAY = {"5m": 288, "1h": 24, "4h": 6, "1d": 1}
@@ -120,14 +121,14 @@ class Market:
 
     def intervals(self) -> pd.DataFrame:
         """Return hedge_intervals by symbol, strategy and metric."""
-        self.build("int_bootstrap_replicates", "hedge_intervals")
+        self.build(*REPLICATED, "hedge_intervals")
         return self.rows("from hedge_intervals").set_index(
             ["symbol", "strategy", "metric"]
         ).sort_index()
 
     def verdicts(self) -> pd.DataFrame:
         """Return hedge_verdict by symbol."""
-        self.build("int_bootstrap_replicates", "hedge_intervals", "hedge_verdict")
+        self.build(*REPLICATED, "hedge_intervals", "hedge_verdict")
         return self.rows("from hedge_verdict").set_index("symbol").sort_index()
 
 
@@ -169,7 +170,7 @@ def test_replicates_equal_resampled_rows(
 ) -> None:
     """Whole blocks alone, a last block of one bar, and one in between."""
     sample = random_sample(bars, 1, "naive", "other")
-    market = Market(models, sample, timeframe).build("int_bootstrap_replicates")
+    market = Market(models, sample, timeframe).build(*REPLICATED)
     block_bars = BLOCK_DAYS * BARS_PER_DAY[timeframe]
     rows = [np.arange(bars)]
     rows += [drawn_rows(bars, block_bars, replicate) for replicate in range(1, REPLICATES + 1)]
@@ -189,7 +190,7 @@ def test_replicates_equal_resampled_rows(
 def test_variances_stay_exact_over_a_hundred_thousand_rows(models: dict[str, str]) -> None:
     bars = 100_001
     sample = random_sample(bars, 2, "naive")
-    found = Market(models, sample, "5m").build("int_bootstrap_replicates").replicates("X", "naive")
+    found = Market(models, sample, "5m").build(*REPLICATED).replicates("X", "naive")
     net = sample["X", "naive"]["r_net"]
     for replicate in (1, 2, 500, 1000):
         drawn = net[drawn_rows(bars, BLOCK_DAYS * 288, replicate)]
@@ -201,14 +202,14 @@ def test_strategies_take_the_same_blocks_and_symbols_do_not_matter(models: dict[
     sample = random_sample(300, 3, "naive", "other")
     base = sample["X", "naive"]
     sample["X", "doubled"] = base | {"r_net": 2 * base["r_net"]}
-    alone = Market(models, sample, "1d").build("int_bootstrap_replicates")
+    alone = Market(models, sample, "1d").build(*REPLICATED)
     naive, doubled = alone.replicates("X", "naive"), alone.replicates("X", "doubled")
     np.testing.assert_allclose(doubled["mean_net"], 2 * naive["mean_net"], rtol=1e-12)
     np.testing.assert_allclose(doubled["var_spot"], naive["var_spot"], rtol=1e-12)
 
     more = random_sample(900, 4, "naive")
     crowd = {("W", "naive"): more["X", "naive"]} | sample
-    joined = Market(models, crowd, "1d").build("int_bootstrap_replicates").replicates("X", "naive")
+    joined = Market(models, crowd, "1d").build(*REPLICATED).replicates("X", "naive")
     np.testing.assert_allclose(joined["mean_net"], naive["mean_net"], rtol=1e-12)
 
 
@@ -224,7 +225,7 @@ def test_another_seed_draws_other_blocks(
 ) -> None:
     sample = random_sample(300, 6, "naive")
     one, two = (
-        Market(sql, sample, "1d").build("int_bootstrap_replicates").replicates("X", "naive")
+        Market(sql, sample, "1d").build(*REPLICATED).replicates("X", "naive")
         for sql in (models, models_without_perp)
     )
     assert one["var_spot"][0] == two["var_spot"][0]
@@ -507,7 +508,7 @@ def test_noise_rarely_replaces_the_benchmark(models: dict[str, str]) -> None:
         weights[replicate, places] = counts / bars
     market = Market(models, random_sample(bars, 19, "naive"), "1d")
     market.connection.execute("delete from int_samples")
-    market.build("int_bootstrap_replicates", "hedge_intervals")
+    market.build(*REPLICATED, "hedge_intervals")
     for table in ("int_bootstrap_replicates", "hedge_intervals"):
         market.connection.execute(f"delete from {table}")
     number = np.arange(tried)

@@ -1,205 +1,305 @@
 """Time this project and its peers on the same universe of symbols, and compare their figures.
 
-usage: python -m scripts.benchmark [--symbols N] [--rounds R] [--folder DIR] [--page FILE]
+usage: python -m scripts.benchmark [--parts P …] [--symbols N …] [--rounds R] [--folder DIR]
+                                   [--page FILE]
 
-Writes N symbols of 5-minute bars to DIR (kept, for the next time), and runs alternately, each in
-a process of its own: a bare dbt parse, a whole run of one symbol, dbt build of all models with and
-without their tests, pandas, polars, and up to 10 symbols statsmodels. All read the same files and
-score the default panel at 1h; figures that differ by more than 1e-9 end it. The medians go to
-stdout, and between <!-- benchmark --> and <!-- end --> of FILE.
+Writes universes of symbols to DIR (kept, for the next time), and runs alternately, each in a
+process of its own, this project and what a user would pick instead. Parts:
+  panel   every N symbols at 1h: a bare dbt parse, a whole run of one symbol, dbt build of the
+          models that hedge_metrics needs, of all models, and with all tests, pandas, polars, and
+          up to 10 symbols statsmodels; universes beyond 100 are built once
+  native  the same figures of 10 symbols at 5m, the slope's frame 30 days
+  sweep   1,000 strategies on one symbol, and a loop in pandas
+  limits  400 symbols, and 20 of three years of 1-minute bars, each in 4 GB of memory
+Figures that differ by more than 1e-9 end it. The medians go to stdout and to the places of FILE
+that have their names, and the panel's growth to a plot beside FILE.
 Exit 0: done. Exit 1: a build failed, or figures differ. Exit 2: bad usage.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
-import json
-import os
-import platform
-import shutil
 import statistics
 import sys
 import tempfile
+import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import duckdb
-
-from scripts.benchmark.peers import Figures
-from scripts.benchmark.universe import LEGS, files_of, write_universe
+from scripts.benchmark.peers import Work
+from scripts.benchmark.runs import (
+    Built,
+    Cost,
+    compare,
+    linked,
+    machine,
+    run_dbt,
+    run_of_one,
+    run_peer,
+)
+from scripts.benchmark.universe import files_of, symbol_of, write_universe
 from scripts.command_line import OneLineParser
-from scripts.database import rows
-from scripts.measured import BARE_DBT, measured
 from scripts.pages import filled, markdown_table, read_page
 from scripts.project import ROOT
-from scripts.run import QUICK_DBT, BuildError, exit_code
+from scripts.results import write_sweep
+from scripts.run import exit_code
 
-TOLERANCE = 1e-9
-# a peer's process: its work alone is timed, its imports are not
-PEER = """
-import json, sys, time
-from pathlib import Path
-from scripts.benchmark import peers, universe
-if "polars" in sys.argv[1]:
-    import polars
-files = universe.files_of(Path(sys.argv[2]), int(sys.argv[3]))
-start = time.perf_counter()
-found = getattr(peers, sys.argv[1])(files)
-print(json.dumps([time.perf_counter() - start, found]))
-"""
-# what scripts.run does with one symbol, but for the user's database
-RUN = """
-import json, sys
-from pathlib import Path
-from scripts import inputs
-from scripts.export import export, workers
-from scripts.run import build
-workspace, given = Path(sys.argv[1]), json.loads(sys.argv[2])
-given = inputs.check(given)
-with workers() as pool:
-    export(build(given, workspace, parsed=workspace / "none"), pool, workspace / "runs")
-"""
+NATIVE = Work(minutes=5, beta_window=8640)
 MOST_SYMBOLS_OF_STATSMODELS = 10
+MOST_SYMBOLS_OF_ROUNDS = 100
+NATIVE_SYMBOLS = 10
+LIMIT = "4GB"
+LIMITED_SYMBOLS, LIMITED_SYMBOLS_OF_MINUTES, MINUTES_OF_THREE_YEARS = 400, 20, 3 * 365 * 1440
 PARSE, RUN_OF_ONE = "a bare `dbt parse`", "one symbol, a whole run"
-MODELS, BUILD = "all models", "all models and their tests"
-POLARS = "polars, the panel's figures alone"
+MODELS, NEEDED, BUILD = "all models", "the models of these figures", "all models and their tests"
+PANDAS, POLARS = "pandas, these figures", "polars, these figures"
+STATSMODELS = "pandas with statsmodels' RollingOLS"
+ONLY_MODELS = ("build", "--exclude-resource-type", "test")
 
-
-class Cost(NamedTuple):
-    """What a run took; work is the part of wall that is neither import nor parsing."""
-
-    wall: float
-    work: float
-    cpu: float
-    megabytes: float
+Parts = dict[str, str]
 
 
 def parse_arguments() -> argparse.Namespace:
     """Return the flags."""
     parser = OneLineParser(prog="scripts.benchmark", description=__doc__.split("\n")[0])
-    parser.add_argument("--symbols", type=int, default=10, metavar="N")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), metavar="P")
+    parser.add_argument("--symbols", nargs="+", type=int, default=[10, 100, 400], metavar="N")
     parser.add_argument("--rounds", type=int, default=5, metavar="R")
     parser.add_argument("--folder", type=Path, default=ROOT / "data" / "universe", metavar="DIR")
     parser.add_argument("--page", type=Path, metavar="FILE")
     arguments = parser.parse_args()
-    if min(arguments.symbols, arguments.rounds) < 1:
+    if min(*arguments.symbols, arguments.rounds) < 1:
         parser.error("--symbols and --rounds are 1 or more")
     return arguments
 
 
-def run_peer(name: str, folder: Path, symbols: int) -> tuple[Cost, dict[str, dict[str, Figures]]]:
-    """Run a peer; return what it took, and its figures."""
-    wall, cpu, megabytes, output = measured(
-        [sys.executable, "-c", PEER, f"{name}_panel", str(folder), str(symbols)], ROOT
-    )
-    work, found = json.loads(output.splitlines()[-1])
-    return Cost(wall, work, cpu, megabytes), found
+def medians(costs: Iterable[Cost]) -> Cost:
+    """Return the median of each figure."""
+    return Cost(*(statistics.median(values) for values in zip(*costs, strict=True)))
 
 
-def run_of_one(files: dict[str, Path], workspace: Path) -> tuple[Cost, dict]:
-    """Run one symbol from its files to a run folder; return what it took, and no figures."""
-    shutil.rmtree(workspace, ignore_errors=True)
-    workspace.mkdir()
-    given = json.dumps({leg: str(path.absolute()) for leg, path in files.items()})
-    wall, cpu, megabytes, _ = measured([sys.executable, "-c", RUN, str(workspace), given], ROOT)
-    return Cost(wall, 0.0, cpu, megabytes), {}
-
-
-def run_dbt(
-    command: list[str], files: dict[str, str], workspace: Path
-) -> tuple[Cost, dict[str, dict[str, Figures]]]:
-    """Run dbt in an empty folder; return what it took, and the figures of hedge_metrics.
-
-    Work is the time in which nodes run, as dbt reports it.
-    """
-    shutil.rmtree(workspace, ignore_errors=True)
-    (workspace / "data").mkdir(parents=True)
-    wall, cpu, megabytes, _ = measured(
-        [
-            sys.executable, "-c", BARE_DBT if command == ["parse"] else QUICK_DBT, *command,
-            "--no-partial-parse",
-            "--project-dir", str(ROOT), "--profiles-dir", str(ROOT),
-            "--target-path", str(workspace / "target"), "--log-path", str(workspace / "target"),
-            "--vars", json.dumps(files), "--no-send-anonymous-usage-stats", "--no-version-check",
-        ],
-        workspace,
-    )
-    if command == ["parse"]:
-        return Cost(wall, 0.0, cpu, megabytes), {}
-    work = json.loads((workspace / "target" / "run_results.json").read_text())["elapsed_time"]
-    with duckdb.connect(str(workspace / "data" / "hedge.duckdb"), read_only=True) as connection:
-        found: dict[str, dict[str, Figures]] = {}
-        for row in rows(connection, "from hedge_metrics"):
-            symbol, _, strategy = (row.pop(key) for key in ("symbol", "timeframe", "strategy"))
-            found.setdefault(symbol, {})[strategy] = row
-    return Cost(wall, work, cpu, megabytes), found
-
-
-def compare(
-    ours: dict[str, dict[str, Figures]], theirs: dict[str, dict[str, Figures]], peer: str
-) -> None:
-    """Raise BuildError where a figure of a peer is not ours."""
-    for symbol, strategies in theirs.items():
-        for strategy, figures in strategies.items():
-            for name, value in figures.items():
-                found = ours[symbol][strategy][name]
-                if not abs(found - value) <= TOLERANCE * max(1.0, abs(value)):
-                    raise BuildError(
-                        f"{peer}: {name} of {strategy} on {symbol} is {value!r}, and {found!r} here"
-                    )
-
-
-def benchmark(arguments: argparse.Namespace) -> str:
-    """Run every round; return the table of medians.
-
-    Raises BuildError where a build fails or figures differ.
-    """
-    write_universe(arguments.folder, arguments.symbols)
-    peer = functools.partial(run_peer, folder=arguments.folder, symbols=arguments.symbols)
-    costs: dict[str, list[Cost]] = {}
-    with tempfile.TemporaryDirectory() as name:
-        workspace, chosen = Path(name) / "build", Path(name) / "files"
-        chosen.mkdir()
-        for files in files_of(arguments.folder, arguments.symbols):
-            for path in files.values():
-                (chosen / path.name).symlink_to(path.absolute())
-        given: dict[str, Any] = {leg: str(chosen / f"{leg}_*.parquet") for leg in LEGS}
-        for _ in range(arguments.rounds):
-            runs = {
-                PARSE: run_dbt(["parse"], given, workspace),
-                RUN_OF_ONE: run_of_one(files_of(arguments.folder, 1)[0], workspace),
-                MODELS: run_dbt(["build", "--exclude-resource-type", "test"], given, workspace),
-                BUILD: run_dbt(["build"], given, workspace),
-                "pandas, the panel's figures alone": peer("pandas"),
-                POLARS: peer("polars"),
+def panel(arguments: argparse.Namespace, workspace: Path) -> Parts:
+    """Return the table of each size, how the work grows, and where the time goes."""
+    parts: Parts = {}
+    tables, sizes, stages = [], {}, []
+    for symbols in sorted(arguments.symbols):
+        rounds = arguments.rounds if symbols <= MOST_SYMBOLS_OF_ROUNDS else 1
+        write_universe(arguments.folder, symbols)
+        given = linked(arguments.folder, symbols, workspace / "files")
+        costs: dict[str, list[Cost]] = {}
+        for _ in range(rounds):
+            costs.setdefault(PARSE, []).append(run_dbt(["parse"], given, workspace / "build").cost)
+            one, seconds = run_of_one(files_of(arguments.folder, 1)[0], workspace / "one")
+            costs.setdefault(RUN_OF_ONE, []).append(one)
+            stages.append(seconds)
+            peers = {
+                PANDAS: run_peer("pandas_panel", arguments.folder, symbols),
+                POLARS: run_peer("polars_panel", arguments.folder, symbols),
             }
-            if arguments.symbols <= MOST_SYMBOLS_OF_STATSMODELS:
-                runs["pandas with statsmodels' RollingOLS"] = peer("statsmodels")
-            for what, (cost, found) in runs.items():
-                costs.setdefault(what, []).append(cost)
-                compare(runs[BUILD][1], found, what)
-    medians = {
-        what: Cost(*(statistics.median(values) for values in zip(*rounds, strict=True)))
-        for what, rounds in costs.items()
-    }
-    parse, polars = medians[PARSE], medians[POLARS]
-    gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+            if symbols <= MOST_SYMBOLS_OF_STATSMODELS:
+                peers[STATSMODELS] = run_peer("statsmodels_panel", arguments.folder, symbols)
+            for what, command in (
+                (NEEDED, (*ONLY_MODELS, "--select", "+hedge_metrics")),
+                (MODELS, ONLY_MODELS),
+                (BUILD, ("build",)),
+            ):
+                built = run_dbt(list(command), given, workspace / "build")
+                costs.setdefault(what, []).append(built.cost)
+                for peer, (_, found) in peers.items():
+                    compare(built.figures(), found, peer)
+                if what == MODELS:
+                    models = built.seconds
+            for peer, (cost, _) in peers.items():
+                costs.setdefault(peer, []).append(cost)
+        found = {what: medians(several) for what, several in costs.items()}
+        sizes[symbols] = found
+        tables.append(
+            f"{symbols} symbols, "
+            + (f"medians of {rounds} rounds" if rounds > 1 else "one round") + ":\n\n"
+            + panel_table(found)
+        )
+        parts["models"] = models_table(models, symbols)
+    parts["panel"] = f"{machine()}\n\n" + "\n".join(tables)
+    parts["stages"] = stages_table(stages, sizes)
+    if len(sizes) > 1:
+        parts["growth"] = growth_table(sizes)
+        if arguments.page:
+            draw_growth(sizes, arguments.page.with_suffix(".png"))
+    return parts
+
+
+def panel_table(found: dict[str, Cost]) -> str:
+    """Return the costs of one size, and their ratios."""
+    parse, polars, pandas = found[PARSE], found[POLARS], found[PANDAS]
     return markdown_table(
-        (f"{arguments.symbols} symbols, {os.cpu_count()} cores, {gigabytes:.0f} GB,"
-         f" Python {platform.python_version()}",
-         "wall, s", "work, s", "CPU, s", "MB", "wall, times `dbt parse`", "wall, times polars",
-         "work, times polars"),
+        ("", "wall, s", "work, s", "CPU, s", "MB", "wall, times `dbt parse`",
+         "wall, times polars", "work, times polars", "work, times pandas"),
         [
             (
                 what, f"{cost.wall:.2f}", f"{cost.work:.2f}" if cost.work else "",
                 f"{cost.cpu:.1f}", f"{cost.megabytes:.0f}", f"{cost.wall / parse.wall:.2f}",
                 f"{cost.wall / polars.wall:.1f}",
-                f"{cost.work / polars.work:.1f}" if cost.work else "",
+                *(f"{cost.work / peer.work:.1f}" if cost.work else "" for peer in (polars, pandas)),
             )
-            for what, cost in medians.items()
+            for what, cost in found.items()
         ],
     )
+
+
+def stages_table(stages: list[dict[str, float]], sizes: dict[int, dict[str, Cost]]) -> str:
+    """Return where the time of one symbol's run goes."""
+    parse = statistics.median(found[PARSE].wall for found in sizes.values())
+    means = {name: statistics.median(run[name] for run in stages) for name in stages[0]}
+    return markdown_table(
+        ("one symbol, a whole run", "s", "times `dbt parse`"),
+        [
+            (name, f"{seconds:.2f}", f"{seconds / parse:.2f}")
+            for name, seconds in (means | {"in all": sum(means.values())}).items()
+        ],
+    )
+
+
+def models_table(seconds: dict[str, float], symbols: int, most: int = 12) -> str:
+    """Return the models that take the longest, side by side as dbt runs them."""
+    total = sum(seconds.values())
+    ranked = sorted(seconds.items(), key=lambda item: -item[1])
+    rows = [*ranked[:most], ("all others", sum(value for _, value in ranked[most:]))]
+    return markdown_table(
+        (f"model, {symbols} symbols", "s", "share"),
+        [(name, f"{value:.1f}", f"{value / total:.0%}") for name, value in rows],
+    )
+
+
+def growth_table(sizes: dict[int, dict[str, Cost]]) -> str:
+    """Return the work of each size a symbol, and the largest in that of the smallest size."""
+    lines = []
+    for what in (NEEDED, MODELS, BUILD, PANDAS, POLARS):
+        of_symbol = [found[what].work / symbols for symbols, found in sizes.items()]
+        lines.append(
+            (what, *(f"{work:.3f}" for work in of_symbol), f"{max(of_symbol) / of_symbol[0]:.2f}")
+        )
+    return markdown_table(
+        ("work a symbol, s", *(f"{symbols} symbols" for symbols in sizes),
+         f"most, times that of {min(sizes)}"),
+        lines,
+    )
+
+
+def draw_growth(sizes: dict[int, dict[str, Cost]], path: Path) -> None:
+    """Draw the work of each size."""
+    from scripts.plots import COLOURS, SIZE, plt
+
+    figure, axes = plt.subplots(figsize=SIZE)
+    for what, colour in zip((BUILD, MODELS, NEEDED, PANDAS, POLARS), COLOURS, strict=False):
+        axes.plot(
+            list(sizes), [found[what].work for found in sizes.values()], marker="o",
+            color=colour, label=what,
+        )
+    axes.set(xscale="log", yscale="log", xlabel="Symbols", ylabel="Work, seconds")
+    axes.set_xticks(list(sizes), [str(symbols) for symbols in sizes])
+    axes.minorticks_off()
+    axes.set_title("How does the work grow with symbols? Straight at this slope is linear")
+    figure.legend(loc="outside lower center", ncols=3)
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def native(arguments: argparse.Namespace, workspace: Path) -> Parts:
+    """Return the table of bars as they are in the files, with frames of thousands of rows."""
+    write_universe(arguments.folder, NATIVE_SYMBOLS)
+    given = linked(arguments.folder, NATIVE_SYMBOLS, workspace / "files") | {
+        "timeframe": "5m", "beta_window": NATIVE.beta_window,
+    }
+    costs: dict[str, list[Cost]] = {}
+    for _ in range(arguments.rounds):
+        built = run_dbt(
+            [*ONLY_MODELS, "--select", "+hedge_metrics"], given, workspace / "build"
+        )
+        costs.setdefault(NEEDED, []).append(built.cost)
+        costs.setdefault("of which the slopes, `int_betas`", []).append(
+            Cost(0.0, built.seconds["int_betas"], 0.0, 0.0)
+        )
+        for what, name in ((PANDAS, "pandas_panel"), (POLARS, "polars_panel")):
+            cost, found = run_peer(name, arguments.folder, NATIVE_SYMBOLS, NATIVE)
+            costs.setdefault(what, []).append(cost)
+            compare(built.figures(), found, what)
+    found = {what: medians(several) for what, several in costs.items()}
+    return {"native": markdown_table(
+        (f"{NATIVE_SYMBOLS} symbols at 5m", "work, s", "MB", "times polars", "times pandas"),
+        [
+            (what, f"{cost.work:.1f}", f"{cost.megabytes:.0f}" if cost.megabytes else "",
+             *(f"{cost.work / found[peer].work:.1f}" for peer in (POLARS, PANDAS)))
+            for what, cost in found.items()
+        ],
+    )}
+
+
+def sweep(arguments: argparse.Namespace, workspace: Path) -> Parts:
+    """Return the table of a sweep."""
+    write_universe(arguments.folder, 1)
+    path = workspace / "sweep.csv"
+    write_sweep(path)
+    given = linked(arguments.folder, 1, workspace / "files")
+    costs: dict[str, list[Cost]] = {}
+    for _ in range(arguments.rounds):
+        without = run_dbt(list(ONLY_MODELS), given, workspace / "build")
+        swept = run_dbt(list(ONLY_MODELS), given | {"sweep": str(path)}, workspace / "build")
+        cost, found = run_peer("pandas_sweep", arguments.folder, 1, sweep=path)
+        compare(swept.figures("sweep_metrics"), found, "pandas")
+        for what, several in {
+            "a build with the sweep": swept.cost,
+            "a build without": without.cost,
+            "what the sweep adds": Cost(0.0, swept.cost.work - without.cost.work, 0.0, 0.0),
+            "a loop in pandas": cost,
+        }.items():
+            costs.setdefault(what, []).append(several)
+    found = {what: medians(several) for what, several in costs.items()}
+    added = found["what the sweep adds"].work
+    return {"sweep": markdown_table(
+        ("1,000 strategies", "work, s", "MB", "times what the sweep adds"),
+        [
+            (what, f"{cost.work:.1f}", f"{cost.megabytes:.0f}" if cost.megabytes else "",
+             f"{cost.work / added:.1f}")
+            for what, cost in found.items()
+        ],
+    )}
+
+
+def limits(arguments: argparse.Namespace, workspace: Path) -> Parts:
+    """Return the table of builds in little memory, and of a run folder written from one."""
+    found: dict[str, Cost] = {}
+    write_universe(arguments.folder, LIMITED_SYMBOLS)
+    minutes = arguments.folder / "minutes"
+    write_universe(minutes, LIMITED_SYMBOLS_OF_MINUTES, MINUTES_OF_THREE_YEARS, minutes=1)
+    for what, folder, symbols in (
+        (f"{LIMITED_SYMBOLS} symbols", arguments.folder, LIMITED_SYMBOLS),
+        (f"{LIMITED_SYMBOLS_OF_MINUTES} symbols of 3 years of 1m bars", minutes,
+         LIMITED_SYMBOLS_OF_MINUTES),
+    ):
+        given = linked(folder, symbols, workspace / "files")
+        built = run_dbt(["build"], given, workspace / "build", memory_limit=LIMIT)
+        found[f"{what}: `dbt build`"] = built.cost
+        found[f"{what}: the run folder of one"] = export_of_one(built)
+    return {"limits": markdown_table(
+        (f"`HEDGE_MEMORY_LIMIT={LIMIT}`", "wall, s", "MB, the largest process"),
+        [(what, f"{cost.wall:.0f}", f"{cost.megabytes:.0f}") for what, cost in found.items()],
+    )}
+
+
+def export_of_one(built: Built) -> Cost:
+    """Write the run folder of a build's first symbol; return what it took."""
+    from scripts.measured import measured
+
+    wall, cpu, megabytes, _ = measured(
+        [sys.executable, "-m", "scripts.export", "--symbol", symbol_of(0),
+         "--database", str(built.workspace / "data" / "hedge.duckdb"),
+         "--out", str(built.workspace / "runs")],
+        ROOT,
+    )
+    return Cost(wall, 0.0, cpu, megabytes)
+
+
+PARTS = {"panel": panel, "native": native, "sweep": sweep, "limits": limits}
 
 
 def main() -> int:
@@ -207,11 +307,18 @@ def main() -> int:
     arguments = parse_arguments()
 
     def work() -> None:
-        text = read_page(arguments.page, ["benchmark"]) if arguments.page else None
-        table = benchmark(arguments)
-        print(table, end="")
-        if text:
-            arguments.page.write_text(filled(text, {"benchmark": table}), encoding="utf-8")
+        if arguments.page:
+            read_page(arguments.page, arguments.parts)
+        for name in arguments.parts:
+            begun = time.perf_counter()
+            with tempfile.TemporaryDirectory(dir=ROOT / "data", prefix=".benchmark-") as folder:
+                parts = PARTS[name](arguments, Path(folder))
+            print(*parts.values(), sep="\n")
+            print(f"{name}: {time.perf_counter() - begun:.0f} s", file=sys.stderr)
+            if arguments.page:
+                # part by part: what is measured is kept if a later one fails
+                text = filled(read_page(arguments.page, parts), parts)
+                arguments.page.write_text(text, encoding="utf-8")
 
     return exit_code(work, "the benchmark could not be written ({}): make room on the disk.")
 
