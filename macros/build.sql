@@ -56,8 +56,22 @@
     {#- an exposure is a node, too, with which a build does nothing -#}
     {%- set good = ['success', 'pass', 'warn', 'no-op'] -%}
     {%- set bad = results | rejectattr('status', 'in', good) | list -%}
-    {%- set is_narrowed = flags.SELECT or flags.EXCLUDE -%}
-    {%- if execute and flags.WHICH == 'build' and not is_narrowed and not bad -%}
+    {#-
+        Whatever narrowed it: a node of the project that did not run has not passed. Tests
+        of disabled models stay in the graph, without what they depend on.
+    -#}
+    {%- set ran = results | map(attribute='node.unique_id') | list -%}
+    {%- set left_out = [] -%}
+    {%- if execute -%}
+        {%- for node in graph.nodes.values()
+            if node.resource_type in ['seed', 'model', 'test']
+            and node.config.materialized != 'ephemeral'
+            and node.unique_id not in ran
+            and (node.resource_type != 'test' or node.depends_on.nodes) -%}
+            {%- do left_out.append(node.unique_id) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- if execute and flags.WHICH == 'build' and not left_out and not bad -%}
         {{ create_questions() }};
         update {{ build }} set has_passed = true
     {%- endif -%}

@@ -282,7 +282,10 @@ def test_a_build_that_failed_is_not_exported(
     """
     project, _ = sample_copy
     for arguments, exit_code in (
-        (("run", "-s", "int_bars"), 0), (("build", "--vars", "{strategy: magic}"), 1)
+        (("run", "-s", "int_bars"), 0),
+        (("build", "-s", "+hedge_metrics", "--exclude-resource-type", "test"), 0),
+        (("build", "--exclude", "no_incident_is_an_error"), 0),
+        (("build", "--vars", "{strategy: magic}"), 1),
     ):
         assert project.dbt(*arguments).returncode == exit_code
         exported = project.run("--out", tmp_path / "bad", module="scripts.export")
