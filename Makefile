@@ -100,10 +100,10 @@ notebook-outputs: setup-dev
 	@$(BIN)/python -m scripts.notebook
 
 bench: setup-dev
-	@$(BIN)/python -m scripts.benchmark --symbols $${SYMBOLS:-10} --rounds $${ROUNDS:-5} --page docs/benchmarks.md
+	@$(BIN)/python -m scripts.benchmark --symbols $${SYMBOLS:-10 100 400} --rounds $${ROUNDS:-5} --page docs/benchmarks.md
 
 bench-quick: setup-dev
-	@$(BIN)/python -m scripts.benchmark --symbols 10 --rounds 1
+	@$(BIN)/python -m scripts.benchmark --parts panel --symbols 10 --rounds 1
 
 # quoted by the shell, not by make: paths may hold spaces and quotes
 export SPOT PERP FUNDING SYMBOL TIMEFRAME FEES_BPS OUT START END INTERVAL BASE_URL PAGE
