@@ -7,7 +7,7 @@ Writes universes of symbols to DIR (kept, for the next time), and runs alternate
 process of its own, this project and what a user would pick instead. Parts:
   panel   every N symbols at 1h: a bare dbt parse, a whole run of one symbol, dbt build of the
           models that hedge_metrics needs, of all models, and with all tests, pandas, polars, and
-          up to 10 symbols statsmodels; universes beyond 100 are built once
+          up to 10 symbols statsmodels; beyond 100 symbols all models and the peers, once
   native  the same figures of 10 symbols at 5m, the slope's frame 30 days
   sweep   1,000 strategies on one symbol, and a loop in pandas
   limits  400 symbols, and 20 of three years of 1-minute bars, each in 4 GB of memory
@@ -55,6 +55,9 @@ MODELS, NEEDED, BUILD = "all models", "the models of these figures", "all models
 PANDAS, POLARS = "pandas, these figures", "polars, these figures"
 STATSMODELS = "pandas with statsmodels' RollingOLS"
 ONLY_MODELS = ("build", "--exclude-resource-type", "test")
+BUILDS = {
+    NEEDED: (*ONLY_MODELS, "--select", "+hedge_metrics"), MODELS: ONLY_MODELS, BUILD: ("build",),
+}
 
 Parts = dict[str, str]
 
@@ -98,11 +101,9 @@ def panel(arguments: argparse.Namespace, workspace: Path) -> Parts:
             }
             if symbols <= MOST_SYMBOLS_OF_STATSMODELS:
                 peers[STATSMODELS] = run_peer("statsmodels_panel", arguments.folder, symbols)
-            for what, command in (
-                (NEEDED, (*ONLY_MODELS, "--select", "+hedge_metrics")),
-                (MODELS, ONLY_MODELS),
-                (BUILD, ("build",)),
-            ):
+            for what, command in BUILDS.items():
+                if what != MODELS and symbols > MOST_SYMBOLS_OF_ROUNDS:
+                    continue
                 built = run_dbt(list(command), given, workspace / "build")
                 costs.setdefault(what, []).append(built.cost)
                 for peer, (_, found) in peers.items():
@@ -173,7 +174,7 @@ def models_table(seconds: dict[str, float], symbols: int, most: int = 12) -> str
 def growth_table(sizes: dict[int, dict[str, Cost]]) -> str:
     """Return the work of each size a symbol, and the largest in that of the smallest size."""
     lines = []
-    for what in (NEEDED, MODELS, BUILD, PANDAS, POLARS):
+    for what in (MODELS, PANDAS, POLARS):
         of_symbol = [found[what].work / symbols for symbols, found in sizes.items()]
         lines.append(
             (what, *(f"{work:.3f}" for work in of_symbol), f"{max(of_symbol) / of_symbol[0]:.2f}")
@@ -190,7 +191,7 @@ def draw_growth(sizes: dict[int, dict[str, Cost]], path: Path) -> None:
     from scripts.plots import COLOURS, SIZE, plt
 
     figure, axes = plt.subplots(figsize=SIZE)
-    for what, colour in zip((BUILD, MODELS, NEEDED, PANDAS, POLARS), COLOURS, strict=False):
+    for what, colour in zip((MODELS, PANDAS, POLARS), COLOURS[1:], strict=False):
         axes.plot(
             list(sizes), [found[what].work for found in sizes.values()], marker="o",
             color=colour, label=what,
@@ -212,9 +213,7 @@ def native(arguments: argparse.Namespace, workspace: Path) -> Parts:
     }
     costs: dict[str, list[Cost]] = {}
     for _ in range(arguments.rounds):
-        built = run_dbt(
-            [*ONLY_MODELS, "--select", "+hedge_metrics"], given, workspace / "build"
-        )
+        built = run_dbt(list(BUILDS[NEEDED]), given, workspace / "build")
         costs.setdefault(NEEDED, []).append(built.cost)
         costs.setdefault("of which the slopes, `int_betas`", []).append(
             Cost(0.0, built.seconds["int_betas"], 0.0, 0.0)
