@@ -63,29 +63,25 @@ FAULTS = {
         "update returns_decomposed set drawdown = 0 where strategy = 'unhedged'",
 }
 # generic tests: their files are named by dbt
+NOT_FINITE = {
+    "prices_merged": "r_fut = 'nan' where ts = '2025-05-01'",
+    "beta_series": "beta = 'inf' where ts = '2025-05-01'",
+    "returns_decomposed": "r_net = 'nan'",
+    "hedge_metrics": "sharpe = '-inf'",
+    "hedge_metrics_by_regime": "volatility = 'inf' where regime = 'high'",
+    "hedge_tails": "worst_week = 'nan'",
+    "carry_attribution": "basis = 'nan'",
+    "variance_components": "variance = 'nan'",
+    "paper_rebalance_log": "price_perp = 'nan'",
+    "leg_comovement": "correlation = 'nan'",
+    "coverage": "share = 'nan'",
+    "hedge_intervals": "ci_low = '-inf'",
+    "hedge_verdict": "break_even_funding_rate = 'nan'",
+}
 FAULTS |= {
-    f"{mart}_has_unique_keys": f"insert into {mart} (from {mart} limit 1)"
-    for mart in (
-        "prices_merged", "beta_series", "returns_decomposed", "hedge_metrics",
-        "hedge_intervals", "hedge_verdict", "hedge_metrics_by_regime", "hedge_tails",
-        "carry_attribution", "variance_components", "paper_rebalance_log", "data_incidents",
-        "coverage", "leg_comovement",
-    )
+    f"{mart}_is_sound": f"insert into {mart} (from {mart} limit 1)"
+    for mart in (*NOT_FINITE, "data_incidents")
 } | {
-    "prices_merged_is_finite": "update prices_merged set r_fut = 'nan' where ts = '2025-05-01'",
-    "beta_series_is_finite": "update beta_series set beta = 'inf' where ts = '2025-05-01'",
-    "returns_decomposed_is_finite": "update returns_decomposed set r_net = 'nan'",
-    "hedge_metrics_is_finite": "update hedge_metrics set sharpe = '-inf'",
-    "hedge_metrics_by_regime_is_finite":
-        "update hedge_metrics_by_regime set volatility = 'inf' where regime = 'high'",
-    "hedge_tails_is_finite": "update hedge_tails set worst_week = 'nan'",
-    "carry_attribution_is_finite": "update carry_attribution set basis = 'nan'",
-    "variance_components_is_finite": "update variance_components set variance = 'nan'",
-    "paper_rebalance_log_is_finite": "update paper_rebalance_log set price_perp = 'nan'",
-    "leg_comovement_is_finite": "update leg_comovement set correlation = 'nan'",
-    "coverage_is_finite": "update coverage set share = 'nan'",
-    "hedge_intervals_is_finite": "update hedge_intervals set ci_low = '-inf'",
-    "hedge_verdict_is_finite": "update hedge_verdict set break_even_funding_rate = 'nan'",
     "not_null_hedge_strategies_strategy": "update hedge_strategies set strategy = null",
     "unique_hedge_strategies_strategy": "update hedge_strategies set strategy = 'naive'",
     "not_null_hedge_strategies_estimator": "update hedge_strategies set estimator = null",
@@ -108,18 +104,21 @@ def database(sample_project: tuple[Project, Path]) -> Iterator[duckdb.DuckDBPyCo
         connection.rollback()
 
 
-@pytest.mark.parametrize("test", FAULTS)
+@pytest.mark.parametrize(("test", "fault"), [
+    *FAULTS.items(),
+    *((f"{mart}_is_sound", f"update {mart} set {fault}") for mart, fault in NOT_FINITE.items()),
+])
 def test_it_passes_as_built_and_fails_on_its_fault(
-    database: duckdb.DuckDBPyConnection, tests_sql: dict[str, str], test: str
+    database: duckdb.DuckDBPyConnection, tests_sql: dict[str, str], test: str, fault: str
 ) -> None:
     assert database.execute(tests_sql[test]).fetchall() == []
-    database.execute(FAULTS[test])
+    database.execute(fault)
     assert database.execute(tests_sql[test]).fetchall() != []
 
 
 def test_every_dbt_test_is_here(tests_sql: dict[str, str]) -> None:
     assert tests_sql.keys() == FAULTS.keys()
-    singular = {path.stem for path in (ROOT / "tests").rglob("*.sql")} - {"finite", "unique_key"}
+    singular = {path.stem for path in (ROOT / "tests").rglob("*.sql")} - {"sound"}
     # of builds with a sweep or several timeframes: tests/test_sweeps.py, test_timeframes.py
     singular -= {"sweep_parameters_make_sense", "sweep_is_scored", "timeframes_share_one_span"}
     assert singular <= FAULTS.keys()
