@@ -51,11 +51,12 @@ PACKAGES = ("dbt-core", "dbt-duckdb", "duckdb", "matplotlib", "numpy", "pandas",
 def workers() -> Iterator[ProcessPoolExecutor]:
     """Start a process a core to write run folders with; they load their libraries at once.
 
-    Processes, since matplotlib's plots would take turns for Python's lock.
+    Processes, since matplotlib's plots would take turns for Python's lock; the libraries are
+    loaded once, by the process that they are forked from.
     """
-    with ProcessPoolExecutor(
-        os.cpu_count(), multiprocessing.get_context("spawn"), initializer=make_ready
-    ) as pool:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["scripts.plots", "scripts.report"])
+    with ProcessPoolExecutor(os.cpu_count(), context, initializer=make_ready) as pool:
         pool.submit(int)  # the first task starts them all
         try:
             yield pool
@@ -64,12 +65,10 @@ def workers() -> Iterator[ProcessPoolExecutor]:
 
 
 def make_ready() -> None:
-    """Load what a worker needs, and end it when its parent ends, however that is."""
+    """End a worker when its parent ends, however that is, and leave interrupts to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
-    import scripts.plots
-    import scripts.report  # noqa: F401
 
 
 def export(

@@ -7,10 +7,11 @@ Writes universes of symbols to DIR (kept, for the next time), and runs alternate
 process of its own, this project and what a user would pick instead. Parts:
   panel   every N symbols at 1h: a bare dbt parse, a whole run of one symbol, dbt build of the
           models that hedge_metrics needs, of all models, and with all tests, pandas, polars, and
-          up to 10 symbols statsmodels; beyond 100 symbols all models and the peers, once
+          up to 10 symbols statsmodels; beyond 100 symbols one round, in 4 GB of memory, of all
+          models with all tests, and of pandas and polars
   native  the same figures of 10 symbols at 5m, the slope's frame 30 days
   sweep   1,000 strategies on one symbol, and a loop in pandas
-  limits  400 symbols, and 20 of three years of 1-minute bars, each in 4 GB of memory
+  minutes 20 symbols of three years of 1-minute bars, in 4 GB of memory, and a run folder from it
 Figures that differ by more than 1e-9 end it. The medians go to stdout and to the places of FILE
 that have their names, and the panel's growth to a plot beside FILE.
 Exit 0: done. Exit 1: a build failed, or figures differ. Exit 2: bad usage.
@@ -28,7 +29,6 @@ from pathlib import Path
 
 from scripts.benchmark.peers import Work
 from scripts.benchmark.runs import (
-    Built,
     Cost,
     compare,
     linked,
@@ -39,6 +39,7 @@ from scripts.benchmark.runs import (
 )
 from scripts.benchmark.universe import files_of, symbol_of, write_universe
 from scripts.command_line import OneLineParser
+from scripts.measured import measured
 from scripts.pages import filled, markdown_table, read_page
 from scripts.project import ROOT
 from scripts.results import write_sweep
@@ -49,7 +50,7 @@ MOST_SYMBOLS_OF_STATSMODELS = 10
 MOST_SYMBOLS_OF_ROUNDS = 100
 NATIVE_SYMBOLS = 10
 LIMIT = "4GB"
-LIMITED_SYMBOLS, LIMITED_SYMBOLS_OF_MINUTES, MINUTES_OF_THREE_YEARS = 400, 20, 3 * 365 * 1440
+MINUTES_SYMBOLS, MINUTES_OF_THREE_YEARS = 20, 3 * 365 * 1440
 PARSE, RUN_OF_ONE = "a bare `dbt parse`", "one symbol, a whole run"
 MODELS, NEEDED, BUILD = "all models", "the models of these figures", "all models and their tests"
 PANDAS, POLARS = "pandas, these figures", "polars, these figures"
@@ -86,7 +87,8 @@ def panel(arguments: argparse.Namespace, workspace: Path) -> Parts:
     parts: Parts = {}
     tables, sizes, stages = [], {}, []
     for symbols in sorted(arguments.symbols):
-        rounds = arguments.rounds if symbols <= MOST_SYMBOLS_OF_ROUNDS else 1
+        is_large = symbols > MOST_SYMBOLS_OF_ROUNDS
+        rounds = 1 if is_large else arguments.rounds
         write_universe(arguments.folder, symbols)
         given = linked(arguments.folder, symbols, workspace / "files")
         costs: dict[str, list[Cost]] = {}
@@ -102,24 +104,25 @@ def panel(arguments: argparse.Namespace, workspace: Path) -> Parts:
             if symbols <= MOST_SYMBOLS_OF_STATSMODELS:
                 peers[STATSMODELS] = run_peer("statsmodels_panel", arguments.folder, symbols)
             for what, command in BUILDS.items():
-                if what != MODELS and symbols > MOST_SYMBOLS_OF_ROUNDS:
+                if is_large and what != BUILD:
                     continue
-                built = run_dbt(list(command), given, workspace / "build")
+                built = run_dbt(
+                    list(command), given, workspace / "build", LIMIT if is_large else None
+                )
                 costs.setdefault(what, []).append(built.cost)
                 for peer, (_, found) in peers.items():
                     compare(built.figures(), found, peer)
-                if what == MODELS:
-                    models = built.seconds
             for peer, (cost, _) in peers.items():
                 costs.setdefault(peer, []).append(cost)
         found = {what: medians(several) for what, several in costs.items()}
         sizes[symbols] = found
         tables.append(
             f"{symbols} symbols, "
-            + (f"medians of {rounds} rounds" if rounds > 1 else "one round") + ":\n\n"
+            + (f"medians of {rounds} rounds" if rounds > 1 else "one round")
+            + (f", `HEDGE_MEMORY_LIMIT={LIMIT}`" if is_large else "") + ":\n\n"
             + panel_table(found)
         )
-        parts["models"] = models_table(models, symbols)
+        parts["models"] = models_table(built.seconds, symbols)
     parts["panel"] = f"{machine()}\n\n" + "\n".join(tables)
     parts["stages"] = stages_table(stages, sizes)
     if len(sizes) > 1:
@@ -138,7 +141,7 @@ def panel_table(found: dict[str, Cost]) -> str:
         [
             (
                 what, f"{cost.wall:.2f}", f"{cost.work:.2f}" if cost.work else "",
-                f"{cost.cpu:.1f}", f"{cost.megabytes:.0f}", f"{cost.wall / parse.wall:.2f}",
+                f"{cost.cpu:.1f}" if cost.cpu else "", f"{cost.megabytes:.0f}", f"{cost.wall / parse.wall:.2f}",
                 f"{cost.wall / polars.wall:.1f}",
                 *(f"{cost.work / peer.work:.1f}" if cost.work else "" for peer in (polars, pandas)),
             )
@@ -174,7 +177,7 @@ def models_table(seconds: dict[str, float], symbols: int, most: int = 12) -> str
 def growth_table(sizes: dict[int, dict[str, Cost]]) -> str:
     """Return the work of each size a symbol, and the largest in that of the smallest size."""
     lines = []
-    for what in (MODELS, PANDAS, POLARS):
+    for what in (BUILD, PANDAS, POLARS):
         of_symbol = [found[what].work / symbols for symbols, found in sizes.items()]
         lines.append(
             (what, *(f"{work:.3f}" for work in of_symbol), f"{max(of_symbol) / of_symbol[0]:.2f}")
@@ -191,7 +194,7 @@ def draw_growth(sizes: dict[int, dict[str, Cost]], path: Path) -> None:
     from scripts.plots import COLOURS, SIZE, plt
 
     figure, axes = plt.subplots(figsize=SIZE)
-    for what, colour in zip((MODELS, PANDAS, POLARS), COLOURS[1:], strict=False):
+    for what, colour in zip((BUILD, PANDAS, POLARS), COLOURS[1:], strict=False):
         axes.plot(
             list(sizes), [found[what].work for found in sizes.values()], marker="o",
             color=colour, label=what,
@@ -264,41 +267,32 @@ def sweep(arguments: argparse.Namespace, workspace: Path) -> Parts:
     )}
 
 
-def limits(arguments: argparse.Namespace, workspace: Path) -> Parts:
-    """Return the table of builds in little memory, and of a run folder written from one."""
-    found: dict[str, Cost] = {}
-    write_universe(arguments.folder, LIMITED_SYMBOLS)
-    minutes = arguments.folder / "minutes"
-    write_universe(minutes, LIMITED_SYMBOLS_OF_MINUTES, MINUTES_OF_THREE_YEARS, minutes=1)
-    for what, folder, symbols in (
-        (f"{LIMITED_SYMBOLS} symbols", arguments.folder, LIMITED_SYMBOLS),
-        (f"{LIMITED_SYMBOLS_OF_MINUTES} symbols of 3 years of 1m bars", minutes,
-         LIMITED_SYMBOLS_OF_MINUTES),
-    ):
-        given = linked(folder, symbols, workspace / "files")
-        built = run_dbt(["build"], given, workspace / "build", memory_limit=LIMIT)
-        found[f"{what}: `dbt build`"] = built.cost
-        found[f"{what}: the run folder of one"] = export_of_one(built)
-    return {"limits": markdown_table(
+def minutes(arguments: argparse.Namespace, workspace: Path) -> Parts:
+    """Return the table of a build of many raw bars in little memory, and of a run folder."""
+    folder = arguments.folder / "minutes"
+    write_universe(folder, MINUTES_SYMBOLS, MINUTES_OF_THREE_YEARS, minutes=1)
+    given = linked(folder, MINUTES_SYMBOLS, workspace / "files")
+    built = run_dbt(["build"], given, workspace / "build", LIMIT)
+    exported = measured(
+        [sys.executable, "-m", "scripts.export", "--symbol", symbol_of(0),
+         "--database", str(built.workspace / "data" / "hedge.duckdb"),
+         "--out", str(workspace / "runs")],
+        ROOT,
+    )
+    return {"minutes": markdown_table(
         (f"`HEDGE_MEMORY_LIMIT={LIMIT}`", "wall, s", "MB, the largest process"),
-        [(what, f"{cost.wall:.0f}", f"{cost.megabytes:.0f}") for what, cost in found.items()],
+        [
+            (what, f"{cost.wall:.0f}", f"{cost.megabytes:.0f}")
+            for what, cost in {
+                f"{MINUTES_SYMBOLS} symbols of {MINUTES_OF_THREE_YEARS:,} bars a leg, `dbt build`":
+                    built.cost,
+                "a run folder of one": exported,
+            }.items()
+        ],
     )}
 
 
-def export_of_one(built: Built) -> Cost:
-    """Write the run folder of a build's first symbol; return what it took."""
-    from scripts.measured import measured
-
-    wall, cpu, megabytes, _ = measured(
-        [sys.executable, "-m", "scripts.export", "--symbol", symbol_of(0),
-         "--database", str(built.workspace / "data" / "hedge.duckdb"),
-         "--out", str(built.workspace / "runs")],
-        ROOT,
-    )
-    return Cost(wall, 0.0, cpu, megabytes)
-
-
-PARTS = {"panel": panel, "native": native, "sweep": sweep, "limits": limits}
+PARTS = {"panel": panel, "native": native, "sweep": sweep, "minutes": minutes}
 
 
 def main() -> int:

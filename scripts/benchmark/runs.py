@@ -95,7 +95,7 @@ def run_of_one(files: dict[str, Path], workspace: Path) -> tuple[Cost, dict[str,
     shutil.rmtree(workspace, ignore_errors=True)
     workspace.mkdir()
     given = json.dumps({leg: str(path.absolute()) for leg, path in files.items()})
-    wall, cpu, megabytes, output = measured(
+    wall, _, megabytes, output = measured(
         [sys.executable, "-c", RUN, str(workspace), given], ROOT
     )
     marks = sorted(json.loads(output.splitlines()[-1]).items(), key=lambda mark: mark[1])
@@ -105,7 +105,8 @@ def run_of_one(files: dict[str, Path], workspace: Path) -> tuple[Cost, dict[str,
     }
     # a process starts and ends, too
     stages["Python starts"] += wall - marks[-1][1]
-    return Cost(wall, 0.0, cpu, megabytes), stages
+    # no CPU: that of processes that are not its own children is not told
+    return Cost(wall, 0.0, 0.0, megabytes), stages
 
 
 class Built(NamedTuple):
