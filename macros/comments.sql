@@ -1,11 +1,15 @@
 {#-
-    As dbt-duckdb writes them, but without asking for the columns of every relation first,
-    which took half a second of a build: tests/test_docs.py sees to it that those of the
-    yml are those that there are.
+    All comments of a relation in one query. dbt asks for its columns twice before, to
+    leave out those that are not there, which takes half a second of a build:
+    tests/test_docs.py sees to it that the yml and the relations have the same.
 -#}
-{% macro duckdb__alter_column_comment(relation, column_dict) -%}
-    {%- for name, column in column_dict.items() %}
-    comment on column {{ relation }}.{{ adapter.quote(name) }}
-        is {{ duckdb_escape_comment(column.description) }};
-    {%- endfor %}
+{% macro duckdb__persist_docs(relation, model, for_relation, for_columns) -%}
+    {%- set comments -%}
+        {{ alter_relation_comment(relation, model.description) }}
+        {%- for name, column in model.columns.items() %}
+        comment on column {{ relation }}.{{ adapter.quote(name) }}
+            is {{ duckdb_escape_comment(column.description) }};
+        {%- endfor %}
+    {%- endset -%}
+    {%- do run_query(comments) -%}
 {%- endmacro %}

@@ -133,20 +133,26 @@ def panel(arguments: argparse.Namespace, workspace: Path) -> Parts:
 
 
 def panel_table(found: dict[str, Cost]) -> str:
-    """Return the costs of one size, and their ratios."""
+    """Return the costs of one size, and their ratios; what is not told is 0 and left empty."""
     parse, polars, pandas = found[PARSE], found[POLARS], found[PANDAS]
+
+    def lines() -> Iterable[tuple[str, ...]]:
+        for what, cost in found.items():
+            figures = {
+                ".2f": (cost.wall, cost.work), ".1f": (cost.cpu,), ".0f": (cost.megabytes,),
+                # ratios
+                ",.2f": (cost.wall / parse.wall,),
+                ",.1f": (cost.wall / polars.wall, cost.work / polars.work, cost.work / pandas.work),
+            }
+            yield what, *(
+                format(value, digits) if value else ""
+                for digits, values in figures.items() for value in values
+            )
+
     return markdown_table(
         ("", "wall, s", "work, s", "CPU, s", "MB", "wall, times `dbt parse`",
          "wall, times polars", "work, times polars", "work, times pandas"),
-        [
-            (
-                what, f"{cost.wall:.2f}", f"{cost.work:.2f}" if cost.work else "",
-                f"{cost.cpu:.1f}" if cost.cpu else "", f"{cost.megabytes:.0f}", f"{cost.wall / parse.wall:.2f}",
-                f"{cost.wall / polars.wall:.1f}",
-                *(f"{cost.work / peer.work:.1f}" if cost.work else "" for peer in (polars, pandas)),
-            )
-            for what, cost in found.items()
-        ],
+        lines(),
     )
 
 
