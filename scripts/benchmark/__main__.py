@@ -86,7 +86,8 @@ def panel(arguments: argparse.Namespace, workspace: Path) -> Parts:
     """Return the table of each size, how the work grows, and where the time goes."""
     parts: Parts = {}
     tables, sizes, stages = [], {}, []
-    for symbols in sorted(arguments.symbols):
+    # what may not fit is found out first
+    for symbols in sorted(arguments.symbols, reverse=True):
         is_large = symbols > MOST_SYMBOLS_OF_ROUNDS
         rounds = 1 if is_large else arguments.rounds
         write_universe(arguments.folder, symbols)
@@ -115,14 +116,15 @@ def panel(arguments: argparse.Namespace, workspace: Path) -> Parts:
             for peer, (cost, _) in peers.items():
                 costs.setdefault(peer, []).append(cost)
         found = {what: medians(several) for what, several in costs.items()}
-        sizes[symbols] = found
-        tables.append(
+        sizes = {symbols: found, **sizes}
+        tables.insert(
+            0,
             f"{symbols} symbols, "
             + (f"medians of {rounds} rounds" if rounds > 1 else "one round")
             + (f", `HEDGE_MEMORY_LIMIT={LIMIT}`" if is_large else "") + ":\n\n"
             + panel_table(found)
         )
-        parts["models"] = models_table(built.seconds, symbols)
+        parts.setdefault("models", models_table(built.seconds, symbols))
     parts["panel"] = f"{machine()}\n\n" + "\n".join(tables)
     parts["stages"] = stages_table(stages, sizes)
     if len(sizes) > 1:
