@@ -23,6 +23,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -84,7 +85,8 @@ def export(
     and so has each of several timeframes. Without out they go to runs/<SYMBOL>/hedge_mvp.
     arguments are kept in metadata.json. The processes of pool do the work.
 
-    Raises InputError where the database is missing, did not pass, or has no such symbol.
+    Raises InputError where the database is missing, did not pass, or has no such symbol, and
+    OSError where a folder could not be written.
     """
     written: list[tuple[Path, Path]] = []
     tasks: list[Future] = []
@@ -122,6 +124,10 @@ def export(
         for task in tasks:
             task.result()
         return [put_in_place(temporary, parent) for temporary, parent in written]
+    except BrokenProcessPool as error:
+        raise OSError(
+            "a process that wrote them was ended from outside: is there memory left?"
+        ) from error
     finally:
         for task in tasks:
             task.cancel()

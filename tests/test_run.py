@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -294,19 +295,35 @@ def test_a_build_that_failed_is_not_exported(
         assert not (tmp_path / "bad").exists()
 
 
+def processes_of(group: int) -> list[str]:
+    """Return the processes of a group that live, as ps tells them."""
+    told = subprocess.run(
+        ["ps", "-A", "-o", "pgid=,stat=,args="], capture_output=True, text=True, check=True
+    ).stdout
+    return [
+        line for line in told.splitlines()
+        if line.split()[0] == str(group) and not line.split()[1].startswith("Z")
+    ]
+
+
 def test_a_killed_run_leaves_no_folder_and_is_cleaned_up(
     sample_copy: tuple[Project, Path], tmp_path: Path
 ) -> None:
     project, _ = sample_copy
     run = subprocess.Popen(
         project.command("scripts.run", "--out", str(tmp_path / "out")),
-        cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
     )
     with pytest.raises(subprocess.TimeoutExpired):
         run.wait(timeout=4)
+    assert len(processes_of(run.pid)) >= 3  # its own, dbt, and those that write run folders
     run.kill()
     run.wait()
     run.stdout.close()
+    deadline = time.monotonic() + 20
+    while processes_of(run.pid) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not processes_of(run.pid)
     assert list(project.database.parent.glob(".building-*"))
     assert not list((tmp_path / "out").glob("*"))
     project.run_folders("--out", tmp_path / "out")

@@ -259,7 +259,10 @@ def pandas_sweep(files: dict[str, Path], strategies: list[dict[str, str]]) -> di
     returns, funding, close_before = pandas_bars(files, HOURLY)
     volatility = returns["spot"].rolling(VOL_WINDOW).std().shift() * math.sqrt(HOURLY.periods)
     volatility = volatility.to_numpy()[1:]
-    start = max(int(row["beta_window"].removesuffix("d")) for row in strategies) * 24
+    # rolling_ols, the selected strategy, is scored on the same bars
+    start = max(
+        HOURLY.beta_window, *(int(row["beta_window"].removesuffix("d")) * 24 for row in strategies)
+    )
     r_spot, r_fut = (returns[leg].to_numpy()[1:][start:] for leg in ("spot", "perp"))
     bars = r_spot, r_fut, funding[start:]
     notional = close_before[start:] / close_before[start]
