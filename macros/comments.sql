@@ -4,12 +4,11 @@
     tests/test_docs.py sees to it that the yml and the relations have the same.
 -#}
 {% macro duckdb__persist_docs(relation, model, for_relation, for_columns) -%}
-    {%- set comments -%}
+    {%- call statement() -%}
         {{ alter_relation_comment(relation, model.description) }}
         {%- for name, column in model.columns.items() %}
         comment on column {{ relation }}.{{ adapter.quote(name) }}
             is {{ duckdb_escape_comment(column.description) }};
         {%- endfor %}
-    {%- endset -%}
-    {%- do run_query(comments) -%}
+    {%- endcall -%}
 {%- endmacro %}
