@@ -96,7 +96,7 @@ def test_every_macro_and_argument_is_described(manifest: dict[str, Any]) -> None
         name for path in (ROOT / "macros").rglob("*.sql")
         for name in re.findall(r"{%-? macro (\w+)\(", path.read_text())
     }
-    assert macros.keys() == written | {"test_sound"}
+    assert macros.keys() == written | {"test_sound", "materialization_table_duckdb"}
     for name, macro in macros.items():
         assert macro["description"].strip(), name
         # dbt lists the arguments that a macro has, whether yml describes them or not

@@ -295,6 +295,26 @@ def test_a_build_that_failed_is_not_exported(
         assert not (tmp_path / "bad").exists()
 
 
+def test_a_table_is_replaced_whole_or_not_at_all(new_project: Callable[[], Project]) -> None:
+    project = new_project()
+    model = project.root / "models" / "intermediate" / "trial.sql"
+    for sql, exit_code, kind, found in (
+        ("select 1 as one", 0, "BASE TABLE", 1),
+        ("select error('no') as one", 1, "BASE TABLE", 1),
+        ("{{ config(materialized='view') }} select 2 as one", 0, "VIEW", 2),
+        ("select error('no') as one", 1, "VIEW", 2),
+        ("select 3 as one", 0, "BASE TABLE", 3),
+    ):
+        model.write_text(sql)
+        done = project.dbt("run", "-s", "trial")
+        assert done.returncode == exit_code, done.stdout
+        relations = project.query(
+            "select table_type from information_schema.tables where table_name like 'trial%'"
+        )
+        assert list(relations.table_type) == [kind]
+        assert list(project.query("select one from trial").one) == [found]
+
+
 def processes_of(group: int) -> list[str]:
     """Return the processes of a group that live, as ps tells them."""
     told = subprocess.run(
