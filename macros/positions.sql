@@ -1,12 +1,15 @@
 {#-
     What is held after a bar follows from what was held before it, which no window can
     say. A first pass walks through each series and keeps the coins at the start of each
-    stretch of 256 bars, a second one walks through all stretches at once and keeps
+    stretch of 128 bars, a second one walks through all stretches at once and keeps
     every bar: a list that grows bar by bar over a whole series would be copied at each
     of them.
+
+    A walk takes as long for one series as for a thousand side by side, and a group by
+    hands on few at a time: the sort brings them together, in a seventh of the time.
 -#}
 {% macro coins_after_orders(bars) -%}
-    {%- set stretch = 'cast(floor(bar_index / 256) as integer)' -%}
+    {%- set stretch = 'cast(floor(bar_index / 128) as integer)' -%}
     with
     stretches as (
         select
@@ -30,13 +33,24 @@
         group by symbol, timeframe, strategy, {{ stretch }}
     ),
 
+    series as (
+        select
+            symbol,
+            timeframe,
+            strategy,
+            list(bars order by stretch) as stretches
+        from stretches
+        group by symbol, timeframe, strategy
+        order by symbol, timeframe, strategy
+    ),
+
     starts as (
         select
             symbol,
             timeframe,
             strategy,
             list_reduce(
-                list(bars order by stretch),
+                stretches,
                 lambda walked, bars: {
                     'coins': list_reduce(
                         bars,
@@ -47,8 +61,7 @@
                 },
                 {'coins': 0.0::double, 'starts': []::double[]}
             ).starts as starts
-        from stretches
-        group by symbol, timeframe, strategy
+        from series
     ),
 
     paths as (
