@@ -82,8 +82,8 @@ peaked as (
     select
         *,
         -- paths start at 1, whose logarithm is 0
-        greatest(0, max(cum_log_return) over to_date) as peak_log_return,
-        greatest(1, max(wealth) over to_date) as peak_wealth
+        greatest(0, {{ highest('cum_log_return') }} over to_date) as peak_log_return,
+        greatest(1, {{ highest('wealth') }} over to_date) as peak_wealth
     from summed
     window to_date as (
         partition by symbol, timeframe, strategy
