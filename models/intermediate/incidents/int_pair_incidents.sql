@@ -142,24 +142,35 @@ levels as (
 ),
 
 -- Equal closes: a chance of the ticks that ends soon, or a file that holds spot's prices.
--- Bars in which spot stood still prove nothing.
-moved as (
+-- Bars in which spot stood still prove nothing, and a run goes on past them. Only these
+-- two kinds are numbered: to number all bars again took a ninth of this query's time.
+equal_or_still as (
     select
         symbol,
         ts,
         end_ts,
-        close_perp = close_spot as is_equal,
-        row_number() over (partition by symbol order by end_ts) as row_index
+        row_index,
+        coalesce(spot_move_bps, 0) = 0 as is_still
     from measured
-    where spot_move_bps <> 0
+    where close_perp = close_spot or coalesce(spot_move_bps, 0) = 0
+),
+
+counted_moves as (
+    select
+        *,
+        row_index - count(case when is_still then 1 end) over (
+            partition by symbol order by end_ts
+            rows between unbounded preceding and current row
+        ) as move_index
+    from equal_or_still
 ),
 
 numbered_equals as (
     select
         *,
-        {{ run_of('row_index', 'symbol') }} as run
-    from moved
-    where is_equal
+        {{ run_of('move_index', 'symbol') }} as run
+    from counted_moves
+    where not is_still
 ),
 
 equal_runs as (
@@ -182,7 +193,7 @@ continuations as (
 ),
 
 pair_counts as (
-    select symbol, count(*) as bars from moved group by symbol
+    select symbol, count(*) as bars from measured where spot_move_bps <> 0 group by symbol
 ),
 
 unlikely_runs as (
