@@ -201,14 +201,17 @@ def draw_growth(sizes: dict[int, dict[str, Cost]], path: Path) -> None:
 
     figure, axes = plt.subplots(figsize=SIZE)
     for what, colour in zip((BUILD, PANDAS, POLARS), COLOURS[1:], strict=False):
+        work = {symbols: found[what].work for symbols, found in sizes.items()}
+        axes.plot(list(work), list(work.values()), marker="o", color=colour, label=what)
+        least, most = min(work), max(work)
         axes.plot(
-            list(sizes), [found[what].work for found in sizes.values()], marker="o",
-            color=colour, label=what,
+            [least, most], [work[least], work[least] * most / least], color=colour,
+            linestyle="--", linewidth=1,
         )
     axes.set(xscale="log", yscale="log", xlabel="Symbols", ylabel="Work, seconds")
     axes.set_xticks(list(sizes), [str(symbols) for symbols in sizes])
     axes.minorticks_off()
-    axes.set_title("How does the work grow with symbols? Straight at this slope is linear")
+    axes.set_title("How does the work grow with symbols? Dashed: in proportion to them")
     figure.legend(loc="outside lower center", ncols=3)
     figure.savefig(path)
     plt.close(figure)
