@@ -56,7 +56,7 @@ def workers() -> Iterator[ProcessPoolExecutor]:
     loaded once, by the process that they are forked from.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["scripts.plots", "scripts.report"])
+    context.set_forkserver_preload(["scripts.preloaded"])
     with ProcessPoolExecutor(os.cpu_count(), context, initializer=make_ready) as pool:
         pool.submit(int)  # the first task starts them all
         try:
