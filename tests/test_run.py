@@ -295,6 +295,12 @@ def test_a_build_that_failed_is_not_exported(
         assert not (tmp_path / "bad").exists()
 
 
+def test_only_the_process_behind_the_workers_ends_at_once(project: Project) -> None:
+    code = "import sys, scripts.preloaded; sys.exit(3)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=project.root, timeout=60)
+    assert done.returncode == 3
+
+
 def test_a_table_is_replaced_whole_or_not_at_all(new_project: Callable[[], Project]) -> None:
     project = new_project()
     model = project.root / "models" / "intermediate" / "trial.sql"
