@@ -9,7 +9,7 @@
     hands on few at a time: the sort brings them together, in a seventh of the time.
 -#}
 {% macro coins_after_orders(bars) -%}
-    {%- set stretch = 'cast(floor(bar_index / 128) as integer)' -%}
+    {%- set stretch = stretch_of('bar_index', 128) -%}
     with
     stretches as (
         select
@@ -92,6 +92,11 @@
         unnest(path[:-2]) as coins_before,
         unnest(path[2:]) as coins
     from paths
+{%- endmacro %}
+
+
+{% macro stretch_of(bar_index, bars) -%}
+    cast(floor({{ bar_index }} / {{ bars }}) as integer)
 {%- endmacro %}
 
 

@@ -21,11 +21,6 @@
 {%- endmacro %}
 
 
-{% macro stretch_of(bar_index) -%}
-    cast(floor({{ bar_index }} / {{ stretch_bars() }}) as integer)
-{%- endmacro %}
-
-
 {% macro close_figures() -%}
     {%- do return([
         'target', 'price_ratio', 'held_price_ratio', 'is_bar', 'r_spot', 'r_fut',

@@ -99,7 +99,7 @@ select
     symbol,
     timeframe,
     series,
-    {{ stretch_of('bar_index') }} as stretch,
+    {{ stretch_of('bar_index', stretch_bars()) }} as stretch,
     {{ listed_closes() }} as closes
 from closes
-group by symbol, timeframe, series, {{ stretch_of('bar_index') }}
+group by symbol, timeframe, series, {{ stretch_of('bar_index', stretch_bars()) }}
