@@ -45,5 +45,7 @@ def measured(command: Sequence[str], cwd: Path) -> Measured:
     )
     found = Measured(*json.loads(done.stdout))
     if done.returncode:
-        raise BuildError(one_line(f"{' '.join(command[2:5])} failed: {found.output[-2000:]}"))
+        # after -m comes a module's name; after -c the whole code, and what it is to do
+        name = command[command.index("-c") + 2 if "-c" in command else command.index("-m") + 1]
+        raise BuildError(one_line(f"{name} failed: {found.output[-2000:]}"))
     return found

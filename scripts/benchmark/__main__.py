@@ -329,7 +329,10 @@ def main() -> int:
                 text = filled(read_page(arguments.page, parts), parts)
                 arguments.page.write_text(text, encoding="utf-8")
 
-    return exit_code(work, "the benchmark could not be written ({}): make room on the disk.")
+    return exit_code(
+        work,
+        "the benchmark could not be written ({}): make room on the disk, or check the folder.",
+    )
 
 
 if __name__ == "__main__":
