@@ -136,8 +136,14 @@ group by day
 order by day
 """)
 axes = days.plot(
-    x="day", subplots=True, legend=False, figsize=plots.SIZE, color=plots.TOTAL, linewidth=1.2,
-    xlabel="", title=["Spot's close", "Basis, bp of spot", "Funding of the day, bp"],
+    x="day",
+    subplots=True,
+    legend=False,
+    figsize=plots.SIZE,
+    color=plots.TOTAL,
+    linewidth=1.2,
+    xlabel="",
+    title=["Spot's close", "Basis, bp of spot", "Funding of the day, bp"],
 )
 show(axes[0].figure, alt="spot, basis and funding by day")
 
@@ -478,9 +484,11 @@ order by estimate desc nulls last, strategy
 # is longer than a block.
 
 # %%
-print(sql("""
+print(
+    sql("""
 select verdict from hedge_verdict where symbol = $symbol and timeframe = $timeframe
-""")["verdict"].item())
+""")["verdict"].item()
+)
 
 # %%
 sql("""

@@ -13,8 +13,12 @@ from scripts.project import InputError
 
 # each is a function of scripts/plots.py
 PLOTS = (
-    "cumlogret", "rolling_vol", "rolling_variance_reduction", "beta_vs_funding",
-    "variance_components", "cost_risk_frontier",
+    "cumlogret",
+    "rolling_vol",
+    "rolling_variance_reduction",
+    "beta_vs_funding",
+    "variance_components",
+    "cost_risk_frontier",
 )
 PLOT_OF_SEVERAL_TIMEFRAMES = "effectiveness_by_timeframe"
 

@@ -42,12 +42,27 @@ def write_page() -> Path:
             raise InputError(f"{file}, which the last build read, is gone: build again without it.")
     done = subprocess.run(
         [
-            sys.executable, "-c", QUICK_DBT, "docs", "generate", "--static",
-            "--target-path", str(TARGET), "--log-path", str(TARGET), "--vars", built_vars,
-            "--log-level", "error", *LOG_IN_JSON,
+            sys.executable,
+            "-c",
+            QUICK_DBT,
+            "docs",
+            "generate",
+            "--static",
+            "--target-path",
+            str(TARGET),
+            "--log-path",
+            str(TARGET),
+            "--vars",
+            built_vars,
+            "--log-level",
+            "error",
+            *LOG_IN_JSON,
         ],
-        cwd=ROOT, env=os.environ | {"PYTHONWARNINGS": "ignore"},
-        encoding="utf-8", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONWARNINGS": "ignore"},
+        encoding="utf-8",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     if done.returncode:
         messages = [parse_event(line).get("msg", line) for line in done.stdout.splitlines()]

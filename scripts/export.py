@@ -152,13 +152,23 @@ def write_tables(database: Path, symbol: str, timeframe: str, folder: Path) -> N
             if name == "perp_snapshot.csv" and is_proxy:
                 continue
             copy(
-                connection, folder / name, "header", relation, columns,
-                f"{condition} and {of_sample(connection, relation, symbol, timeframe)}", order,
+                connection,
+                folder / name,
+                "header",
+                relation,
+                columns,
+                f"{condition} and {of_sample(connection, relation, symbol, timeframe)}",
+                order,
             )
         relation = "paper_rebalance_log"
         copy(
-            connection, folder / f"{relation}.jsonl", "format json", relation, "*",
-            of_sample(connection, relation, symbol, timeframe), "seq",
+            connection,
+            folder / f"{relation}.jsonl",
+            "format json",
+            relation,
+            "*",
+            of_sample(connection, relation, symbol, timeframe),
+            "seq",
         )
 
 
@@ -192,9 +202,7 @@ def copy(
     order: str,
 ) -> None:
     """Copy rows of a relation to a file, times as 2026-02-19T15:00:00Z."""
-    times = [
-        name for name, kind in columns_of(connection, relation).items() if kind == "TIMESTAMP"
-    ]
+    times = [name for name, kind in columns_of(connection, relation).items() if kind == "TIMESTAMP"]
     as_text = ", ".join(f"strftime({name}, '%Y-%m-%dT%H:%M:%SZ') as {name}" for name in times)
     connection.execute(
         f"copy ("
@@ -219,24 +227,25 @@ def of_sample(
     return condition
 
 
-def metrics(
-    connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str
-) -> dict[str, Any]:
+def metrics(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str) -> dict[str, Any]:
     """Return the content of metrics.json: figures as the models have them, undefined ones None."""
     key = [symbol, timeframe]
     sample = rows(
         connection,
-        "from int_samples where symbol = ? and timeframe = ?", *key,
+        "from int_samples where symbol = ? and timeframe = ?",
+        *key,
     )[0]
     strategies = rows(
         connection,
         "select metrics.* from hedge_metrics as metrics join hedge_strategies using (strategy)"
-        " where symbol = ? and timeframe = ? order by hedge_strategies.rowid", *key,
+        " where symbol = ? and timeframe = ? order by hedge_strategies.rowid",
+        *key,
     )
     incidents = rows(
         connection,
         "select kind, count(*) as incidents from data_incidents where symbol = ?"
-        " group by kind order by kind", symbol,
+        " group by kind order by kind",
+        symbol,
     )
     build = rows(connection, "from int_build")[0]
     selected = rows(connection, "from int_strategies where is_selected")[0]
@@ -261,7 +270,8 @@ def metrics(
         },
         "strategies": {
             row["strategy"]: {
-                name: value for name, value in row.items()
+                name: value
+                for name, value in row.items()
                 if name not in ("symbol", "timeframe", "strategy")
             }
             for row in strategies
@@ -281,7 +291,8 @@ def run_metadata(
     inputs = rows(
         connection,
         "select leg, source_file as path, input_rows as rows, usable_rows, first_ts, last_ts"
-        " from int_input_files where symbol = ? order by all", symbol,
+        " from int_input_files where symbol = ? order by all",
+        symbol,
     )
     for file in inputs:
         with open(file["path"], "rb") as opened:
@@ -322,7 +333,10 @@ def git_commit() -> str | None:
     try:
         return subprocess.run(
             ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
-            cwd=ROOT, capture_output=True, text=True, check=True,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

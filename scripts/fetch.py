@@ -52,20 +52,21 @@ DOWNLOADS = ".downloads"
 FOLDERS = {"spot": "data/spot", "perp": "data/futures/um", "funding": "data/futures/um"}
 # column of the parquet file: column of a dump
 SOURCES = {
-    "bars": {"timestamp": "open_time"} | {
-        name: name for name in ("open", "high", "low", "close", "volume", "quote_volume")
-    },
+    "bars": {"timestamp": "open_time"}
+    | {name: name for name in ("open", "high", "low", "close", "volume", "quote_volume")},
     "prints": {
-        "timestamp": "calc_time", "funding_rate": "last_funding_rate",
+        "timestamp": "calc_time",
+        "funding_rate": "last_funding_rate",
         "funding_interval_hours": "funding_interval_hours",
     },
 }
 COLUMNS = {
-    "bars": {"timestamp": "timestamptz"} | dict.fromkeys(
-        ("open", "high", "low", "close", "volume", "quote_volume"), "double"
-    ),
+    "bars": {"timestamp": "timestamptz"}
+    | dict.fromkeys(("open", "high", "low", "close", "volume", "quote_volume"), "double"),
     "prints": {
-        "timestamp": "timestamptz", "symbol": "varchar", "funding_rate": "double",
+        "timestamp": "timestamptz",
+        "symbol": "varchar",
+        "funding_rate": "double",
         "funding_interval_hours": "integer",
     },
 }
@@ -73,7 +74,7 @@ COLUMNS = {
 # lies within it
 IN_ORDER = {
     "bars": "low <= least(open, close) and greatest(open, close) <= high and (volume = 0 or"
-            " quote_volume / volume between low * 0.999 and high * 1.001)",
+    " quote_volume / volume between low * 0.999 and high * 1.001)",
     "prints": "abs(funding_rate) < 1 and funding_interval_hours between 1 and 24",
 }
 # a print may be stamped some milliseconds before its month
@@ -83,7 +84,9 @@ FIRST_YEAR = 2009
 ATTEMPTS = 6
 CONNECT_TIMEOUT_S = 10
 LOST_CONNECTION = (
-    requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError,
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
 )
 BACK_OFF = tenacity.wait_exponential_jitter(multiplier=0.5, max=30, jitter=0.5)
 
@@ -291,14 +294,13 @@ class Update:
         """Return the daily dumps of a month until yesterday; funding has none."""
         if self.series.leg == "funding":
             return []
-        return [
-            self.series.daily(day) for day in days(month.start, min(month.end, utc_today()))
-        ]
+        return [self.series.daily(day) for day in days(month.start, min(month.end, utc_today()))]
 
     def last_days(self) -> list[Dump]:
         """Return the last day of each month before the first published one."""
         return [
-            self.days(month)[-1] for month in self.months
+            self.days(month)[-1]
+            for month in self.months
             if month.start < self.listed_from() and self.days(month)
         ]
 
@@ -309,7 +311,9 @@ class Update:
         before the listing: of it no other day is asked for.
         """
         return [
-            day for month in self.months if not self.is_had(month) and self.days(month)
+            day
+            for month in self.months
+            if not self.is_had(month) and self.days(month)
             if month.start > self.listed_from() or self.is_had(self.days(month)[-1])
             for day in self.days(month)
         ]
@@ -342,7 +346,8 @@ class Update:
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
     """Return the flags, checked."""
     parser = OneLineParser(
-        prog="scripts.fetch", description=__doc__.split("\n")[0],
+        prog="scripts.fetch",
+        description=__doc__.split("\n")[0],
         epilog="A second call fetches what is missing and extends the files.",
     )
     parser.add_argument(
@@ -351,7 +356,9 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--start", required=True, metavar="YYYY-MM", help="first month")
     parser.add_argument("--end", required=True, metavar="YYYY-MM", help="last month, included")
     parser.add_argument(
-        "--interval", default="5m", choices=market_files.INTERVALS_MS,
+        "--interval",
+        default="5m",
+        choices=market_files.INTERVALS_MS,
         help="size of the bars (default 5m)",
     )
     parser.add_argument(
@@ -362,7 +369,10 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         "--jobs", type=int, default=8, metavar="N", help="downloads at a time (default 8)"
     )
     parser.add_argument(
-        "--timeout", type=float, default=30, metavar="S",
+        "--timeout",
+        type=float,
+        default=30,
+        metavar="S",
         help="seconds without an answer until a download is tried again (default 30)",
     )
     arguments = parser.parse_args(argv)
@@ -496,7 +506,8 @@ def fetch(
     errors = list(dict.fromkeys(fault for update in updates for fault in sorted(update.faults)))
     errors += [
         f"{update.path} {'is left as it was' if update.path.exists() else 'is not written'}."
-        for update in updates if update.faults
+        for update in updates
+        if update.faults
     ]
     if not errors:
         shutil.rmtree(archive.folder, ignore_errors=True)
@@ -522,8 +533,10 @@ def download(
     try:
         running = {
             pool.submit(archive.download, dump): (update, dump)
-            for update in updates if not update.faults
-            for dump in wanted(update) if not update.is_had(dump)
+            for update in updates
+            if not update.faults
+            for dump in wanted(update)
+            if not update.is_had(dump)
         }
         progress.total = (progress.total or 0) + len(running)
         for done in as_completed(running):
@@ -571,14 +584,14 @@ def extend(connection: duckdb.DuckDBPyConnection, update: Update, archive: Archi
         old = sql_text(market_files.glob_escape(update.path))
         rows += f" union all from read_parquet({old}) where not ({' or '.join(replaced)})"
     market_files.write_parquet(
-        connection, f"from ({rows}) order by timestamp", update.path,
+        connection,
+        f"from ({rows}) order by timestamp",
+        update.path,
         {"dumps": "\n".join(f"{name} {listed[name]}" for name in sorted(listed))},
     )
 
 
-def load(
-    connection: duckdb.DuckDBPyConnection, series: Series, dump: Dump, csv: Path
-) -> None:
+def load(connection: duckdb.DuckDBPyConnection, series: Series, dump: Dump, csv: Path) -> None:
     """Add the rows of a dump's CSV to the table `fetched`, one per time.
 
     Raises InputError where the columns are not what they should be.
@@ -603,9 +616,7 @@ def load(
             f" from {market_files.csv_rows(csv, names, is_headed=header is not None)}"
         )
     except duckdb.Error as error:
-        raise InputError(
-            f"its layout has changed ({one_line(str(error))}): {REMEDY}."
-        ) from error
+        raise InputError(f"its layout has changed ({one_line(str(error))}): {REMEDY}.") from error
     are_read = " and ".join(f"coalesce(isfinite({name}), false)" for name in numbers)
     early = f"interval {EARLY_MS[series.kind]} milliseconds"
     rows, unread, in_order, outside, times, contents = connection.execute(f"""
@@ -617,7 +628,7 @@ def load(
                 timestamp + {early} < '{dump.start}' or timestamp + {early} >= '{dump.end}'
             ),
             count(distinct timestamp),
-            count(distinct row(timestamp, {', '.join(numbers)}))
+            count(distinct row(timestamp, {", ".join(numbers)}))
         from dump_rows
     """).fetchone()
     if not rows:
@@ -632,7 +643,8 @@ def load(
     if contents > times:
         print(
             f"{dump.name}: {contents - times} rows with the time of another row but other"
-            " values: the last was kept", file=sys.stderr,
+            " values: the last was kept",
+            file=sys.stderr,
         )
     connection.execute(f"""
         insert into fetched by name
@@ -709,7 +721,8 @@ def main() -> int:
     except (OSError, duckdb.IOException) as error:
         print(
             f"error: could not write ({one_line(str(error))}): make room or check the rights, and"
-            " run the same command again.", file=sys.stderr,
+            " run the same command again.",
+            file=sys.stderr,
         )
         return 2
     for path in paths:

@@ -86,7 +86,8 @@ class Imported:
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
     """Return the flags, checked."""
     parser = OneLineParser(
-        prog="scripts.import_data", description=__doc__.split("\n")[0],
+        prog="scripts.import_data",
+        description=__doc__.split("\n")[0],
         epilog="A second import of a pair extends the file of the first.",
     )
     parser.add_argument("file", nargs="+", type=Path, metavar="FILE", help="what to import")
@@ -179,9 +180,15 @@ def take(
     is_bars = arguments.rows == "bars"
     macros = staging()
     described = connection.execute("describe source").fetchall()
-    table = Table(connection, {"files": [str(path)], "columns": [
-        {"name": name, "type": kind} for name, kind, *_ in described if name != "source_row"
-    ]})
+    table = Table(
+        connection,
+        {
+            "files": [str(path)],
+            "columns": [
+                {"name": name, "type": kind} for name, kind, *_ in described if name != "source_row"
+            ],
+        },
+    )
     left_out = keep_symbol(table, arguments.symbol)
     times = macros.bar_time_columns() if is_bars else macros.print_time_columns()
     columns = bar_columns(table) if is_bars else rate_column(table)
@@ -272,7 +279,7 @@ def check_cells(table: Table, time: str, columns: dict[str, str]) -> None:
     table.connection.execute(f"""
         create or replace temp table cells as
         select
-            {staging().plausible_time('ts')} as timestamp, {', '.join(numbers)}, * exclude (ts)
+            {staging().plausible_time("ts")} as timestamp, {", ".join(numbers)}, * exclude (ts)
         from (select source_row, try({time}) as ts, {found} from source)
     """)
     if not table.first("from cells limit 1"):
@@ -293,7 +300,9 @@ def check_cells(table: Table, time: str, columns: dict[str, str]) -> None:
         what = f"the {columns[name]} {shortened(text)!r}" if text else f"an empty {columns[name]}"
         why = (
             "no time of the years 2009 to 2099 that can be read: write ISO text or an integer"
-            " since 1970" if name == "timestamp" else "no number: mend or drop it"
+            " since 1970"
+            if name == "timestamp"
+            else "no number: mend or drop it"
         )
         raise InputError(f"row {row} has {what}, {why}.")
 
@@ -368,7 +377,7 @@ def commonest_spacing(connection: duckdb.DuckDBPyConnection, condition: str) -> 
     """).fetchall()
     if not found:
         return None
-    (spacing,), = found
+    ((spacing,),) = found
     names = {size: name for name, size in market_files.INTERVALS_MS.items()}
     in_other_units = f"{spacing / 1_000:g}s" if spacing % 60_000 else f"{spacing // 60_000}m"
     return names.get(spacing, in_other_units)
@@ -413,11 +422,15 @@ def merge(
     if held:
         connection.execute("insert into held by name select * exclude (symbol) from earlier")
     path.parent.mkdir(parents=True, exist_ok=True)
-    market_files.write_parquet(connection, f"""
+    market_files.write_parquet(
+        connection,
+        f"""
         select timestamp, {sql_text(symbol)} as symbol, {values}
         from (from latest union all by name from held anti join latest using (timestamp))
         order by timestamp
-    """, path)
+    """,
+        path,
+    )
     others = " or ".join(f"old.{name} is distinct from latest.{name}" for name in columns)
     rows, new, replaced, conflicts = connection.execute(f"""
         select
@@ -431,8 +444,9 @@ def merge(
         " replaced a row with other values"
     ]
     if conflicts:
-        outcome.append(f"{conflicts} rows had the time of a later one with other values: the last"
-                       " was kept")
+        outcome.append(
+            f"{conflicts} rows had the time of a later one with other values: the last was kept"
+        )
     return outcome
 
 
@@ -448,9 +462,7 @@ def check_same_prices(columns: dict[Path, tuple[str, ...]]) -> None:
             )
 
 
-def columns_held(
-    connection: duckdb.DuckDBPyConnection, path: Path, symbol: str
-) -> tuple[str, ...]:
+def columns_held(connection: duckdb.DuckDBPyConnection, path: Path, symbol: str) -> tuple[str, ...]:
     """Return the columns of values in a parquet file of an earlier import, none without one.
 
     Raises InputError for a file that no import of this symbol has written.
@@ -471,7 +483,7 @@ def columns_held(
         reason = shortened(one_line(str(error)))
         raise InputError(f"{path}: cannot be read ({reason}): {ELSEWHERE}") from error
     if symbols != [(symbol,)]:
-        others = ", ".join(str(name) for name, in symbols)
+        others = ", ".join(str(name) for (name,) in symbols)
         raise InputError(f"{path}: has rows of {others}, not of {symbol}: {ELSEWHERE}")
     return values
 

@@ -28,7 +28,11 @@ LEGS = ("spot", "perp", "funding")
 PARQUET_MAGIC = b"PAR1"
 # the least that makes sense of a strategy's numbers
 LEAST = {
-    "vol_target": 1e-6, "rebalance_band": 0, "rebalance_every": 0, "min_trade": 0, "halflife": 1
+    "vol_target": 1e-6,
+    "rebalance_band": 0,
+    "rebalance_every": 0,
+    "min_trade": 0,
+    "halflife": 1,
 }
 
 
@@ -201,9 +205,7 @@ def check_sweep(
         window_vars(macros),
     ).fetchall()
     for name, timeframe, beta, volatility, is_both in needed:
-        for column, least, rows_needed in (
-            ("beta_window", 3, beta), ("vol_window", 2, volatility)
-        ):
+        for column, least, rows_needed in (("beta_window", 3, beta), ("vol_window", 2, volatility)):
             if rows_needed is not None and rows_needed < least:
                 raise InputError(
                     f"--sweep: {path}: {column} of {name} is {rows_needed} bars of {timeframe}:"
@@ -214,14 +216,11 @@ def check_sweep(
                 f"--sweep: {path}: {name} is both is_vol_scaled and is_vol_budget: leave one."
             )
     return longest_frames(
-        (timeframe, max(beta or 0, volatility or 0))
-        for _, timeframe, beta, volatility, _ in needed
+        (timeframe, max(beta or 0, volatility or 0)) for _, timeframe, beta, volatility, _ in needed
     )
 
 
-def check_parameter(
-    macros: ModuleType, path: str, name: str, column: str, text: str
-) -> None:
+def check_parameter(macros: ModuleType, path: str, name: str, column: str, text: str) -> None:
     """Refuse a parameter of a sweep's strategy that cannot be read or makes no sense."""
     if column == "strategy":
         return
@@ -298,12 +297,11 @@ def look_at_leg(
     try:
         layouts = [
             {"files": json.loads(files), "columns": json.loads(columns)}
-            for files, columns in connection.execute(
-                macros.input_layouts_query(pattern)
-            ).fetchall()
+            for files, columns in connection.execute(macros.input_layouts_query(pattern)).fetchall()
         ]
         select = (
-            macros.prints_from_files(layouts) if leg == "funding"
+            macros.prints_from_files(layouts)
+            if leg == "funding"
             else macros.bars_from_files(layouts)
         )
         leg_rows = f"select '{leg}' as leg, * from ({select})"
@@ -446,9 +444,7 @@ def check_span(
             f"{leg}: {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}"
             for leg, (first, last) in spans.items()
         )
-        raise InputError(
-            f"the inputs of {symbol} share no time ({found}): give files of one span."
-        )
+        raise InputError(f"the inputs of {symbol} share no time ({found}): give files of one span.")
     bars = {leg: times for leg, times in spans.items() if leg != "funding"}
     common = min(last for _, last in bars.values()) - max(first for first, _ in bars.values())
     most_bars = common // timedelta(milliseconds=timeframe_ms)
@@ -469,9 +465,7 @@ def span(
 ) -> tuple[datetime, datetime]:
     """Return when a leg's data of a symbol begin and end, the last bar or accrual included."""
     found = [file for file in files if (file.leg, file.symbol) == (leg, symbol)]
-    last = (
-        longest_accrual if leg == "funding" else timedelta(milliseconds=found[0].raw_step_ms)
-    )
+    last = longest_accrual if leg == "funding" else timedelta(milliseconds=found[0].raw_step_ms)
     times = [ts for file in found for ts in (file.first_ts, file.last_ts) if ts]
     return min(times), max(times) + last
 

@@ -27,15 +27,23 @@ from scripts.project import InputError, sql_text
 
 # what the exchange's files and REST answers hold, in this order, where no header says so
 KLINE_COLUMNS = (
-    "open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume",
-    "count", "taker_buy_volume", "taker_buy_quote_volume", "ignore",
+    "open_time",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "close_time",
+    "quote_volume",
+    "count",
+    "taker_buy_volume",
+    "taker_buy_quote_volume",
+    "ignore",
 )
 OHLCV_COLUMNS = ("timestamp", "open", "high", "low", "close", "volume")
 PRINT_COLUMNS = ("calc_time", "funding_interval_hours", "last_funding_rate")
 HEADERLESS = {"bars": KLINE_COLUMNS, "prints": PRINT_COLUMNS}
-NAMES_BY_COUNT = {
-    len(names): names for names in (KLINE_COLUMNS, OHLCV_COLUMNS, PRINT_COLUMNS)
-}
+NAMES_BY_COUNT = {len(names): names for names in (KLINE_COLUMNS, OHLCV_COLUMNS, PRINT_COLUMNS)}
 # how files start that are refused, and why
 UNREADABLE = {
     b"FEA1": "is feather of version 1: write it again as version 2",
@@ -45,9 +53,18 @@ UNREADABLE = {
 # what tells that an exchange's answer is no data, and why
 MESSAGE_KEYS = {"msg", "retMsg", "message", "error"}
 INTERVALS_MS = {
-    "1m": 60_000, "3m": 180_000, "5m": 300_000, "15m": 900_000, "30m": 1_800_000,
-    "1h": 3_600_000, "2h": 7_200_000, "4h": 14_400_000, "6h": 21_600_000, "8h": 28_800_000,
-    "12h": 43_200_000, "1d": 86_400_000,
+    "1m": 60_000,
+    "3m": 180_000,
+    "5m": 300_000,
+    "15m": 900_000,
+    "30m": 1_800_000,
+    "1h": 3_600_000,
+    "2h": 7_200_000,
+    "4h": 14_400_000,
+    "6h": 21_600_000,
+    "8h": 28_800_000,
+    "12h": 43_200_000,
+    "1d": 86_400_000,
 }
 
 
@@ -257,10 +274,13 @@ def json_rows(connection: duckdb.DuckDBPyConnection, path: Path, head: bytes) ->
         cells = {name: f"cells[{place}]" for place, name in enumerate(names_of(path, count), 1)}
         form = ["VARCHAR"]
     else:
-        keys = [key for key, in connection.execute("""
+        keys = [
+            key
+            for (key,) in connection.execute("""
             select key from (select unnest(json_keys(json)) as key, source_row from json_rows)
             group by key order by min(source_row), key
-        """).fetchall()]
+        """).fetchall()
+        ]
         rows_held = connection.execute("select count(*) from json_rows").fetchone()[0]
         if not keys or rows_held == 1 and MESSAGE_KEYS & set(keys):
             raise InputError(

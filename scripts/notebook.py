@@ -39,7 +39,10 @@ def executed(database: Path) -> nbformat.NotebookNode:
     """
     notebook = jupytext.read(CELLS)
     client = NotebookClient(
-        notebook, timeout=120, kernel_name="python3", record_timing=False,
+        notebook,
+        timeout=120,
+        kernel_name="python3",
+        record_timing=False,
         resources={"metadata": {"path": str(CELLS.parent)}},
     )
     try:
@@ -84,7 +87,9 @@ def write_on_sample() -> None:
         folder = Path(name)
         subprocess.run(
             [sys.executable, "-m", "scripts.sample_data", "--out", name],
-            cwd=ROOT, stdout=subprocess.DEVNULL, check=True,
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            check=True,
         )
         given = {
             leg: inputs.file_pattern(leg, f"{name}/*_{leg}_*.parquet", folder)

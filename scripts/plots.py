@@ -38,18 +38,20 @@ WIDEST_LINE, NARROWEST_LINE = 3.6, 1.2
 REMOVED = FuncFormatter(lambda left, _: f"{100 * (1 - left):.8g} %")
 PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.6g} %")
 
-plt.rcParams.update({
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 13,
-    "figure.constrained_layout.use": True,
-    "font.size": 12,
-    "grid.alpha": 0.3,
-    "legend.frameon": False,
-    "savefig.dpi": 110,
-})
+plt.rcParams.update(
+    {
+        "axes.grid": True,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlelocation": "left",
+        "axes.titlesize": 13,
+        "figure.constrained_layout.use": True,
+        "font.size": 12,
+        "grid.alpha": 0.3,
+        "legend.frameon": False,
+        "savefig.dpi": 110,
+    }
+)
 
 
 def draw(
@@ -69,7 +71,8 @@ def cumlogret(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str
         connection,
         "select strategy, ts, cum_log_return from returns_decomposed"
         " where symbol = ? and timeframe = ? order by strategy, ts",
-        symbol, timeframe,
+        symbol,
+        timeframe,
     )
     figure, (top, bottom) = plt.subplots(2, 1, figsize=SIZE, sharex=True)
     unhedged = unhedged_strategies(connection)
@@ -83,7 +86,8 @@ def cumlogret(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str
         "select strategy, is_selected, total_return from hedge_metrics"
         " join int_strategies using (timeframe, strategy) where symbol = ? and timeframe = ?"
         " and (is_selected or estimator = 'none') order by is_selected",
-        symbol, timeframe,
+        symbol,
+        timeframe,
     )
     answer = "; ".join(f"{end.strategy} {end.total_return:+.1%}" for end in ends.itertuples())
     top.set_title(titled(f"How did each grow, compounded? {answer}", connection, symbol, timeframe))
@@ -100,7 +104,8 @@ def rolling_vol(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: s
         connection,
         "select strategy, ts, volatility from plot_rolling_volatility"
         " where symbol = ? and timeframe = ? and volatility > 0 order by strategy, ts",
-        symbol, timeframe,
+        symbol,
+        timeframe,
     )
     figure, axes = plt.subplots(figsize=SIZE)
     for strategy, style in styles(connection).items():
@@ -120,7 +125,8 @@ def rolling_vol(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: s
         "select strategy, variance_reduction from hedge_metrics"
         " join int_strategies using (timeframe, strategy)"
         " where symbol = ? and timeframe = ? and is_selected and variance_reduction is not null",
-        symbol, timeframe,
+        symbol,
+        timeframe,
     )
     answer = "How much risk is left?"
     if not selected.empty:
@@ -142,7 +148,8 @@ def rolling_variance_reduction(
         " from plot_rolling_variance_reduction join int_strategies using (timeframe, strategy)"
         " where symbol = ? and timeframe = ? and estimator <> 'none' and variance_reduction < 1"
         " order by strategy, ts",
-        symbol, timeframe,
+        symbol,
+        timeframe,
     )
     figure, axes = plt.subplots(figsize=SIZE)
     for strategy, style in styles(connection).items():
@@ -166,7 +173,8 @@ def rolling_variance_reduction(
         " from plot_rolling_variance_reduction join int_strategies using (timeframe, strategy)"
         " where symbol = ? and timeframe = ? and is_selected group by strategy"
         " having min(variance_reduction) is not null",
-        symbol, timeframe,
+        symbol,
+        timeframe,
     )
     if not selected.empty:
         answer += (
@@ -190,7 +198,8 @@ def beta_vs_funding(connection: duckdb.DuckDBPyConnection, symbol: str, timefram
         " join prices_merged using (symbol, timeframe, ts)"
         " join int_samples using (symbol, timeframe)"
         " where symbol = ? and timeframe = ? and is_selected order by ts",
-        symbol, timeframe,
+        symbol,
+        timeframe,
     )
     figure, (top, bottom) = plt.subplots(2, 1, figsize=SIZE, sharex=True)
     strategy = series["strategy"].iloc[0]
@@ -198,8 +207,13 @@ def beta_vs_funding(connection: duckdb.DuckDBPyConnection, symbol: str, timefram
     top.plot(series["ts"], series["hedge_ratio"], color=colour, lw=1.2)
     top.set_ylabel("Hedge ratio\n(perp per spot notional)")
     top.ticklabel_format(axis="y", useOffset=False)
-    bottom.plot(series["ts"], series["annualised"], color="#999999", lw=0.8,
-                label="Funding rate, annualised (left)")
+    bottom.plot(
+        series["ts"],
+        series["annualised"],
+        color="#999999",
+        lw=0.8,
+        label="Funding rate, annualised (left)",
+    )
     bottom.axhline(0, color="black", lw=0.8)
     bottom.set_ylabel("Funding rate, annualised")
     bottom.yaxis.set_major_formatter(PERCENT)
@@ -207,13 +221,17 @@ def beta_vs_funding(connection: duckdb.DuckDBPyConnection, symbol: str, timefram
     received.grid(visible=False)
     received.spines["right"].set_visible(True)
     received.axhline(0, color=colour, lw=0.8, ls=":")
-    received.plot(series["ts"], series["received"], color=colour, lw=1.6,
-                  label="Received so far, of the spot notional (right)")
+    received.plot(
+        series["ts"],
+        series["received"],
+        color=colour,
+        lw=1.6,
+        label="Received so far, of the spot notional (right)",
+    )
     received.set_ylabel("Received so far")
     received.yaxis.set_major_formatter(PERCENT)
     question = (
-        f"What does funding pay {strategy}?"
-        f" {series['received'].iloc[-1]:+.2%} of the spot notional"
+        f"What does funding pay {strategy}? {series['received'].iloc[-1]:+.2%} of the spot notional"
     )
     top.set_title(titled(question, connection, symbol, timeframe))
     figure.legend(loc="outside lower center", ncols=2)
@@ -275,9 +293,14 @@ def effectiveness_by_timeframe(
     colours = styles(connection)
     for offset, (strategy, rows) in zip((-0.06, 0.06), removed.groupby("strategy"), strict=False):
         top.errorbar(
-            [places[name] + offset for name in rows["timeframe"]], rows["remaining"],
-            yerr=[rows["less"], rows["more"]], label=f"{strategy} (95 % interval)",
-            color=colours[strategy]["color"], marker="o", capsize=3, linewidth=NARROWEST_LINE,
+            [places[name] + offset for name in rows["timeframe"]],
+            rows["remaining"],
+            yerr=[rows["less"], rows["more"]],
+            label=f"{strategy} (95 % interval)",
+            color=colours[strategy]["color"],
+            marker="o",
+            capsize=3,
+            linewidth=NARROWEST_LINE,
         )
     top.set_yscale("log")
     top.invert_yaxis()
@@ -288,7 +311,10 @@ def effectiveness_by_timeframe(
     top.legend(loc="lower right")
     bottom.plot(list(places.values()), moves["spot_bps"], marker="o", color=TOTAL, label="spot")
     bottom.plot(
-        list(places.values()), moves["difference_bps"], marker="o", color=ADDED,
+        list(places.values()),
+        moves["difference_bps"],
+        marker="o",
+        color=ADDED,
         label="spot less perp",
     )
     bottom.set_yscale("log")
@@ -313,7 +339,8 @@ def cost_risk_frontier(
         " where symbol = ? and timeframe = ? and cost_bps_per_year > 0"
         " and is_sweep = (select bool_or(is_sweep) from plot_cost_risk)"
         " order by beta_window, rebalance_band",
-        symbol, timeframe,
+        symbol,
+        timeframe,
     )
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(10.0, 7.5))
     bottom.set_xlabel("Cost, bp of the spot notional a year")
@@ -333,17 +360,26 @@ def cost_risk_frontier(
     shades = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(windows)))
     for shade, ((estimator, rows), line) in zip(shades, windows, strict=True):
         for axes in (top, bottom):
-            axes.plot(*line[place].T.to_numpy(), color=shade, marker=".",
-                      linewidth=NARROWEST_LINE, label=f"{estimator}, {rows} rows")
+            axes.plot(
+                *line[place].T.to_numpy(),
+                color=shade,
+                marker=".",
+                linewidth=NARROWEST_LINE,
+                label=f"{estimator}, {rows} rows",
+            )
     panel = points[of_panel].set_index("strategy")
     sizes = np.linspace(160, 40, len(panel))
     for size, (strategy, style) in zip(
         sizes, (item for item in styles(connection).items() if item[0] in panel.index), strict=True
     ):
         row = panel.loc[strategy]
-        for axes in (top, bottom)[:1 if row["uses_volatility"] else 2]:
+        for axes in (top, bottom)[: 1 if row["uses_volatility"] else 2]:
             axes.scatter(
-                *row[place], label=strategy, zorder=3, color=style["color"], edgecolors="white",
+                *row[place],
+                label=strategy,
+                zorder=3,
+                color=style["color"],
+                edgecolors="white",
                 marker="*" if row["is_selected"] else "o",
                 s=250 if row["is_selected"] else size,
             )
@@ -387,7 +423,8 @@ def variance_bars(
         " join (from variance_components where component = 'r_spot') as spot"
         " using (symbol, timeframe, strategy)"
         " where symbol = ? and timeframe = ? and is_selected",
-        symbol, timeframe,
+        symbol,
+        timeframe,
     )
     shares = components.set_index("component")["share"].fillna(0)
     # variances first, then what they share
@@ -422,8 +459,14 @@ def draw_bars(axes: Axes, bars: list[Bar]) -> None:
     axes.barh(labels, lengths, left=lefts, color=colours, height=0.7)
     ends = [max(left, left + length) for left, length in zip(lefts, lengths, strict=True)]
     for row, (end, length) in enumerate(zip(ends, lengths, strict=True)):
-        axes.annotate(share_text(length), (end, row), xytext=(4, 0), va="center",
-                      textcoords="offset points", fontsize=10)
+        axes.annotate(
+            share_text(length),
+            (end, row),
+            xytext=(4, 0),
+            va="center",
+            textcoords="offset points",
+            fontsize=10,
+        )
     axes.set_xlim(right=1.12 * max(*ends, 1e-12))
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")

@@ -37,7 +37,8 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         description="Reproduce a published hedge, and walk from its figures to this project's.",
     )
     for leg, what in (
-        ("spot", "hourly spot bars"), ("perp", "hourly bars of the perpetual"),
+        ("spot", "hourly spot bars"),
+        ("perp", "hourly bars of the perpetual"),
         ("funding", "funding prints"),
     ):
         parser.add_argument(f"--{leg}", metavar="F", help=f"parquet of {what}: a file or a glob")
@@ -122,9 +123,7 @@ def walk_text(walk: list[dict[str, Any]]) -> str:
 def walk_markdown(walk: list[dict[str, Any]]) -> str:
     """Return the walk as a markdown table."""
     heads = ("", "what changes", "variance reduction", "points", "drawdown", "rule of this project")
-    rows = [
-        (str(row["step"]), row["rule"], *cells(row), row["project_rule"]) for row in walk
-    ]
+    rows = [(str(row["step"]), row["rule"], *cells(row), row["project_rule"]) for row in walk]
     return markdown_table(heads, rows)
 
 

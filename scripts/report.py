@@ -74,11 +74,15 @@ def write(
         connection,
         "select figure, definition, query from hedge_figures()"
         " where symbol = ? and timeframe = ? and strategy = ?",
-        *sample, selected,
+        *sample,
+        selected,
     )
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATE.parent), autoescape=True,
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(TEMPLATE.parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["age"] = age
     environment.globals["utc"] = utc
@@ -98,7 +102,8 @@ def write(
             connection,
             "from data_incidents where symbol = ? order by"
             " severity = 'error' desc, severity = 'warn' desc, ts, source, kind limit ?",
-            symbol, MOST_INCIDENTS,
+            symbol,
+            MOST_INCIDENTS,
         ),
         # what is not known, such as risk without a perp, has no query either
         queries=[row for row in queries if strategies[selected][row["figure"]] is not None],
@@ -126,7 +131,8 @@ def next_order(
         "select orders.*, orders.data_age_hours > 8760 / periods_per_year as is_late"
         " from paper_rebalance_log as orders join int_samples using (symbol, timeframe)"
         " where symbol = ? and timeframe = ? order by seq desc limit 1",
-        symbol, timeframe,
+        symbol,
+        timeframe,
     )
     return order | {"action": order_action(order)}
 
@@ -141,13 +147,15 @@ def strategy_figures(
         " as metrics join hedge_tails as tails using (symbol, timeframe, strategy)"
         " join hedge_strategies using (strategy)"
         " where symbol = ? and timeframe = ? order by hedge_strategies.rowid",
-        symbol, timeframe,
+        symbol,
+        timeframe,
     )
     figures = {row["strategy"]: row for row in found}
     for row in rows(
         connection,
         "from hedge_intervals where symbol = ? and timeframe = ?",
-        symbol, timeframe,
+        symbol,
+        timeframe,
     ):
         of_strategy = figures[row["strategy"]]
         of_strategy.setdefault(row["metric"], row["estimate"])
@@ -169,7 +177,9 @@ def month_figures(
         " = (carry.symbol, carry.timeframe, carry.strategy)"
         " where carry.symbol = ? and carry.timeframe = ? and carry.strategy = ?"
         " order by carry.month desc",
-        symbol, timeframe, strategy,
+        symbol,
+        timeframe,
+        strategy,
     )
 
 
@@ -183,11 +193,13 @@ def charts(
         "select series, strategy, epoch_ms(ts)::double as ts, value::float as value"
         " from plot_series where symbol = ? and timeframe = ?"
         " and (strategy = ? or series <> 'funding_received') order by series, strategy, ts",
-        *sample, selected,
+        *sample,
+        selected,
     )
     styles = plots.styles(connection)
     shown = {
-        row["strategy"] for row in rows(
+        row["strategy"]
+        for row in rows(
             connection,
             "select strategy from int_strategies"
             " where timeframe = ? and (is_selected or is_benchmark or estimator = 'none')",
@@ -204,7 +216,8 @@ def charts(
         ),
         "volatility": ("How much risk is left, week by week?", volatility(lines, lined, shown)),
         "variance": (
-            f"What is the hedged variance made of ({selected})?", variance(connection, *sample)
+            f"What is the hedged variance made of ({selected})?",
+            variance(connection, *sample),
         ),
         "carry": (f"What did {selected} earn it with?", carry(connection, *sample, selected)),
         "cost": ("What does less risk cost?", cost(connection, *sample, styles)),
@@ -222,19 +235,27 @@ def charts(
 
 
 def stacked(
-    titles: list[str], height: int, gap: int = 40, **options: Any  # noqa: ANN401
+    titles: list[str],
+    height: int,
+    gap: int = 40,
+    **options: Any,  # noqa: ANN401
 ) -> go.Figure:
     """Return an empty figure of panels below each other, gap pixels apart, in the page's style."""
-    figure = go.Figure(layout={
-        "template": STYLE,
-        "height": height,
-        "margin": {"l": 8, "r": 8, "t": 40, "b": 8},
-        "font": {"family": "system-ui, sans-serif", "size": 13},
-        "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
-        "hoverlabel": {"namelength": -1},
-    })
+    figure = go.Figure(
+        layout={
+            "template": STYLE,
+            "height": height,
+            "margin": {"l": 8, "r": 8, "t": 40, "b": 8},
+            "font": {"family": "system-ui, sans-serif", "size": 13},
+            "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
+            "hoverlabel": {"namelength": -1},
+        }
+    )
     make_subplots(
-        rows=len(titles), subplot_titles=titles, vertical_spacing=gap / height, figure=figure,
+        rows=len(titles),
+        subplot_titles=titles,
+        vertical_spacing=gap / height,
+        figure=figure,
         **options,
     )
     figure.update_annotations(font_size=13, x=0, xanchor="left")
@@ -249,15 +270,23 @@ def over_time(titles: list[str], height: int) -> go.Figure:
     figure.update_layout(hovermode="x unified", margin_t=68)
     figure.update_xaxes(type="date")
     figure.update_xaxes(
-        row=1, col=1,
+        row=1,
+        col=1,
         rangeselector={
             # above the panel's title, away from plotly's own buttons
-            "x": 0, "xanchor": "left", "y": 1 + 30 / height, "yanchor": "bottom",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1 + 30 / height,
+            "yanchor": "bottom",
             "buttons": [
                 {"count": count, "step": step, "label": label, "stepmode": "backward"}
-                for count, step, label in ((7, "day", "week"), (1, "month", "month"),
-                                           (3, "month", "quarter"))
-            ] + [{"step": "all", "label": "all"}],
+                for count, step, label in (
+                    (7, "day", "week"),
+                    (1, "month", "month"),
+                    (3, "month", "quarter"),
+                )
+            ]
+            + [{"step": "all", "label": "all"}],
         },
     )
     return figure
@@ -279,16 +308,21 @@ def add_lines(
         if line.empty:
             continue
         figure.add_scatter(
-            row=row, col=1, x=line["ts"].to_numpy(), y=line["value"].to_numpy(), mode="lines",
-            name=strategy, legendgroup=strategy, showlegend=row == 1,
+            row=row,
+            col=1,
+            x=line["ts"].to_numpy(),
+            y=line["value"].to_numpy(),
+            mode="lines",
+            name=strategy,
+            legendgroup=strategy,
+            showlegend=row == 1,
             visible=True if strategy in shown else "legendonly",
-            line={"color": style["color"], "width": 1.5}, hovertemplate=hover,
+            line={"color": style["color"], "width": 1.5},
+            hovertemplate=hover,
         )
 
 
-def growth(
-    lines: pd.DataFrame, styles: dict[str, dict[str, Any]], shown: set[str]
-) -> go.Figure:
+def growth(lines: pd.DataFrame, styles: dict[str, dict[str, Any]], shown: set[str]) -> go.Figure:
     """Draw what each strategy compounds to, and below it how far it is below its peak."""
     figure = over_time(["Compounded net return", "Below the peak so far"], 560)
     add_lines(figure, 1, lines, "growth", styles, shown, "%{y:+.2%}")
@@ -300,22 +334,37 @@ def growth(
 def ratio(lines: pd.DataFrame, styles: dict[str, dict[str, Any]], selected: str) -> go.Figure:
     """Draw the ratio that is held, and beneath it the funding rate and what it has paid."""
     figure = over_time(
-        ["Hedge ratio, perp per spot notional", "Funding rate, annualised",
-         f"Received so far by {selected}"],
+        [
+            "Hedge ratio, perp per spot notional",
+            "Funding rate, annualised",
+            f"Received so far by {selected}",
+        ],
         640,
     )
     add_lines(figure, 1, lines, "hedge_ratio", styles, {selected}, "%{y:.4f}")
     rate = lines[lines["series"] == "funding_rate"]
     figure.add_scatter(
-        row=2, col=1, x=rate["ts"].to_numpy(), y=rate["value"].to_numpy(), mode="lines",
-        name="funding rate", showlegend=False, line={"color": "#777777", "width": 1},
+        row=2,
+        col=1,
+        x=rate["ts"].to_numpy(),
+        y=rate["value"].to_numpy(),
+        mode="lines",
+        name="funding rate",
+        showlegend=False,
+        line={"color": "#777777", "width": 1},
         hovertemplate="%{y:+.2%}",
     )
     received = lines[lines["series"] == "funding_received"]
     figure.add_scatter(
-        row=3, col=1, x=received["ts"].to_numpy(), y=received["value"].to_numpy(), mode="lines",
-        name=f"received by {selected}", showlegend=False,
-        line={"color": styles[selected]["color"], "width": 1.5}, hovertemplate="%{y:+.2%}",
+        row=3,
+        col=1,
+        x=received["ts"].to_numpy(),
+        y=received["value"].to_numpy(),
+        mode="lines",
+        name=f"received by {selected}",
+        showlegend=False,
+        line={"color": styles[selected]["color"], "width": 1.5},
+        hovertemplate="%{y:+.2%}",
     )
     figure.update_yaxes(row=2, col=1, tickformat=PERCENT)
     figure.update_yaxes(row=3, col=1, tickformat=PERCENT)
@@ -327,9 +376,7 @@ def volatility(
 ) -> go.Figure:
     """Draw annualised volatility over 7 days, on a log scale."""
     figure = over_time(["Annualised volatility, last 7 days, on a log scale"], 380)
-    add_lines(
-        figure, 1, lines[lines["value"] > 0], "volatility", styles, shown, "%{y:.2%}"
-    )
+    add_lines(figure, 1, lines[lines["value"] > 0], "volatility", styles, shown, "%{y:.2%}")
     figure.update_yaxes(type="log", tickformat=PERCENT, dtick="D2")
     if not figure.data:
         say(figure, "Fewer than 7 days of evaluated bars")
@@ -345,13 +392,18 @@ def variance(connection: duckdb.DuckDBPyConnection, symbol: str, timeframe: str)
     _, *panels = plots.variance_bars(connection, symbol, timeframe)
     for row, bars in enumerate(panels, start=1):
         figure.add_bar(
-            row=row, col=1, orientation="h", showlegend=False,
+            row=row,
+            col=1,
+            orientation="h",
+            showlegend=False,
             # from its lower end, so that the text stands beyond the upper one
-            y=[bar.label for bar in bars], x=[abs(bar.length) for bar in bars],
+            y=[bar.label for bar in bars],
+            x=[abs(bar.length) for bar in bars],
             base=[min(bar.left, bar.left + bar.length) for bar in bars],
             marker_color=[bar.colour for bar in bars],
             text=[plots.share_text(bar.length) for bar in bars],
-            textposition="outside", textfont_size=11,
+            textposition="outside",
+            textfont_size=11,
             hovertemplate="%{y}: %{text}<extra></extra>",
         )
         ends = [end for bar in bars for end in (bar.left, bar.left + bar.length)]
@@ -370,7 +422,9 @@ def carry(
         connection,
         "select *, strftime(month, '%Y-%m') as name from carry_attribution"
         " where symbol = ? and timeframe = ? and strategy = ? order by month",
-        symbol, timeframe, selected,
+        symbol,
+        timeframe,
+        selected,
     )
     figure = stacked(["By month, of the spot notional"], 400)
     for part, colour in zip(
@@ -378,11 +432,17 @@ def carry(
     ):
         if months[part].notna().any():
             figure.add_bar(
-                x=months["name"], y=months[part], name=part, marker_color=colour,
+                x=months["name"],
+                y=months[part],
+                name=part,
+                marker_color=colour,
                 hovertemplate="%{y:+.3%}",
             )
     figure.add_scatter(
-        x=months["name"], y=months["net"], name="net", mode="markers",
+        x=months["name"],
+        y=months["net"],
+        name="net",
+        mode="markers",
         marker={"color": plots.TOTAL, "symbol": "diamond", "size": 7},
         hovertemplate="%{y:+.3%}",
     )
@@ -405,7 +465,8 @@ def cost(
         " left join int_strategies using (timeframe, strategy)"
         " where symbol = ? and timeframe = ? and cost_bps_per_year > 0"
         " and is_sweep = (select bool_or(is_sweep) from plot_cost_risk)",
-        symbol, timeframe,
+        symbol,
+        timeframe,
     )
     figure = stacked(["Each strategy, on log scales"], 480)
     if points.empty:
@@ -417,14 +478,22 @@ def cost(
         point = points[points["strategy"] == strategy]
         if len(point):
             is_selected = bool(point["is_selected"].item())
-            groups.append((
-                strategy, point, style["color"], "star" if is_selected else "circle",
-                16 if is_selected else 10,
-            ))
+            groups.append(
+                (
+                    strategy,
+                    point,
+                    style["color"],
+                    "star" if is_selected else "circle",
+                    16 if is_selected else 10,
+                )
+            )
     for name, hedges, colour, marker, size in groups:
         figure.add_scatter(
-            x=hedges["cost_bps_per_year"], y=hedges["risk_bps_per_root_day"], name=name,
-            text=hedges["strategy"], mode="markers",
+            x=hedges["cost_bps_per_year"],
+            y=hedges["risk_bps_per_root_day"],
+            name=name,
+            text=hedges["strategy"],
+            mode="markers",
             marker={"color": colour, "symbol": marker, "size": size, "opacity": 0.8},
             hovertemplate="%{text}: %{y:.4g} bp per √day for %{x:.4g} bp a year<extra></extra>",
         )

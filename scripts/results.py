@@ -47,12 +47,18 @@ VOL_TARGETS = (None, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.5)
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
     """Return the flags."""
     parser = OneLineParser(
-        prog="scripts.results", description="Compute the figures of the README and docs again.",
+        prog="scripts.results",
+        description="Compute the figures of the README and docs again.",
     )
     for leg in inputs.LEGS:
         parser.add_argument(f"--{leg}", metavar="F", help=f"{leg} parquet: a file or a glob")
-    parser.add_argument("--folder", type=Path, default=ROOT, metavar="DIR",
-                        help="where the pages are (default: the project)")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=ROOT,
+        metavar="DIR",
+        help="where the pages are (default: the project)",
+    )
     arguments = parser.parse_args(argv)
     if missing := [leg for leg in inputs.LEGS if not getattr(arguments, leg)]:
         raise InputError(f"--{missing[0]} is missing: give spot, perp and funding of one symbol.")
@@ -64,8 +70,14 @@ def write_sweep(path: Path) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(
-            ["strategy", "estimator", "is_vol_scaled", "beta_window", "vol_target",
-             "rebalance_band"]
+            [
+                "strategy",
+                "estimator",
+                "is_vol_scaled",
+                "beta_window",
+                "vol_target",
+                "rebalance_band",
+            ]
         )
         for window, band, target in itertools.product(WINDOWS, BANDS, VOL_TARGETS):
             name = f"w{window}_b{band}" + (f"_v{target}" if target else "")
@@ -79,7 +91,8 @@ def built(given: dict[str, Any], database: Path) -> tuple[Path, dict[str, float]
         results = json.loads((workspace / "target" / "run_results.json").read_text())["results"]
     return database, {
         result["unique_id"].split(".")[-1]: result["execution_time"]
-        for result in results if result["unique_id"].startswith("model.")
+        for result in results
+        if result["unique_id"].startswith("model.")
     }
 
 
@@ -134,11 +147,25 @@ def panel_parts(database: Path) -> dict[str, str]:
             f" {end:%Y-%m-%d %H:%M}, after {warmup} bars of warm-up:\n"
         ),
         "strategies": markdown_table(
-            ("strategy", "variance removed", "Sharpe", "drawdown", "money result", "turnover",
-             "funding"),
+            (
+                "strategy",
+                "variance removed",
+                "Sharpe",
+                "drawdown",
+                "money result",
+                "turnover",
+                "funding",
+            ),
             [
-                (name, percent(removed, 3), f"{sharpe:.2f}", percent(drawdown),
-                 percent(money, 2, "+"), f"{turnover:.2f}", percent(funding, 2, "+"))
+                (
+                    name,
+                    percent(removed, 3),
+                    f"{sharpe:.2f}",
+                    percent(drawdown),
+                    percent(money, 2, "+"),
+                    f"{turnover:.2f}",
+                    percent(funding, 2, "+"),
+                )
                 for name, removed, sharpe, drawdown, money, turnover, funding in strategies
             ],
         ),
@@ -146,18 +173,42 @@ def panel_parts(database: Path) -> dict[str, str]:
         "intervals": markdown_table(
             ("strategy", "variance removed", "Sharpe", "Sharpe against naive"),
             [
-                (name, span(100 * removed_low, 100 * removed_high, ".3f", " %"),
-                 span(sharpe_low, sharpe_high, ".2f"), span(versus_low, versus_high, "+.2f"))
-                for name, removed_low, removed_high, sharpe_low, sharpe_high, versus_low,
-                versus_high in intervals if name in order
+                (
+                    name,
+                    span(100 * removed_low, 100 * removed_high, ".3f", " %"),
+                    span(sharpe_low, sharpe_high, ".2f"),
+                    span(versus_low, versus_high, "+.2f"),
+                )
+                for (
+                    name,
+                    removed_low,
+                    removed_high,
+                    sharpe_low,
+                    sharpe_high,
+                    versus_low,
+                    versus_high,
+                ) in intervals
+                if name in order
             ],
         ),
         "regimes": markdown_table(
-            ("strategy", "volatility", "bars", "variance removed", "Sharpe",
-             "mean of the worst 5 % of bars"),
+            (
+                "strategy",
+                "volatility",
+                "bars",
+                "variance removed",
+                "Sharpe",
+                "mean of the worst 5 % of bars",
+            ),
             [
-                (name, regime, f"{bars:,}", percent(removed, 3), f"{sharpe:.2f}",
-                 percent(shortfall, 3))
+                (
+                    name,
+                    regime,
+                    f"{bars:,}",
+                    percent(removed, 3),
+                    f"{sharpe:.2f}",
+                    percent(shortfall, 3),
+                )
                 for name, regime, bars, removed, sharpe, shortfall in regimes
             ],
         ),
@@ -199,16 +250,41 @@ def timeframe_parts(database: Path) -> dict[str, str]:
     )
     return {
         "timeframes": markdown_table(
-            ("bar", "bars", "variance removed, prices alone", "net, 95 % interval",
-             "spot a bar", "difference a bar", "spot a bar earlier", "perp a bar earlier",
-             "difference with itself"),
+            (
+                "bar",
+                "bars",
+                "variance removed, prices alone",
+                "net, 95 % interval",
+                "spot a bar",
+                "difference a bar",
+                "spot a bar earlier",
+                "perp a bar earlier",
+                "difference with itself",
+            ),
             [
-                (name, f"{bars:,}", percent(removed, 3),
-                 span(100 * low, 100 * high, ".3f", " %"), f"{spot:.1f} bp",
-                 f"{difference:.2f} bp", f"{spot_earlier:+.3f}", f"{perp_earlier:+.3f}",
-                 f"{itself:+.2f}")
-                for name, bars, removed, low, high, spot, difference, spot_earlier, perp_earlier,
-                itself in rows
+                (
+                    name,
+                    f"{bars:,}",
+                    percent(removed, 3),
+                    span(100 * low, 100 * high, ".3f", " %"),
+                    f"{spot:.1f} bp",
+                    f"{difference:.2f} bp",
+                    f"{spot_earlier:+.3f}",
+                    f"{perp_earlier:+.3f}",
+                    f"{itself:+.2f}",
+                )
+                for (
+                    name,
+                    bars,
+                    removed,
+                    low,
+                    high,
+                    spot,
+                    difference,
+                    spot_earlier,
+                    perp_earlier,
+                    itself,
+                ) in rows
             ],
         ),
         "timeframe_verdicts": "".join(f"> {verdict}\n>\n" for (verdict,) in verdicts),
@@ -235,8 +311,13 @@ def sweep_parts(database: Path, seconds: float) -> dict[str, str]:
             + markdown_table(
                 ("strategy", "variance removed", "Sharpe", "turnover a year", "ΔU a year"),
                 [
-                    (name, percent(removed, 3), f"{sharpe:.2f}", f"{turnover:.1f}",
-                     percent(delta, 2, "+"))
+                    (
+                        name,
+                        percent(removed, 3),
+                        f"{sharpe:.2f}",
+                        f"{turnover:.1f}",
+                        percent(delta, 2, "+"),
+                    )
                     for name, removed, sharpe, turnover, delta in best
                 ],
             )
@@ -250,12 +331,27 @@ def speed_part(given: dict[str, Any]) -> dict[str, str]:
     rounds: dict[str, list[Measured]] = {"parse": [], "first": [], "again": []}
     with tempfile.TemporaryDirectory() as folder:
         parse = [
-            sys.executable, "-c", BARE_DBT, "parse", "--no-partial-parse", "--quiet",
-            "--project-dir", str(ROOT), "--profiles-dir", str(ROOT),
-            "--target-path", f"{folder}/target", "--log-path", f"{folder}/target",
+            sys.executable,
+            "-c",
+            BARE_DBT,
+            "parse",
+            "--no-partial-parse",
+            "--quiet",
+            "--project-dir",
+            str(ROOT),
+            "--profiles-dir",
+            str(ROOT),
+            "--target-path",
+            f"{folder}/target",
+            "--log-path",
+            f"{folder}/target",
         ]
         run = [
-            sys.executable, "-m", "scripts.run", "--out", f"{folder}/runs",
+            sys.executable,
+            "-m",
+            "scripts.run",
+            "--out",
+            f"{folder}/runs",
             *(item for leg in inputs.LEGS for item in (f"--{leg}", given[leg])),
         ]
         for _ in range(TIMED_ROUNDS):
@@ -272,13 +368,22 @@ def speed_part(given: dict[str, Any]) -> dict[str, str]:
     }
     return {
         "speed": markdown_table(
-            (f"{os.cpu_count()} cores, Python {platform.python_version()}", "seconds",
-             "times `dbt parse`", "MB"),
+            (
+                f"{os.cpu_count()} cores, Python {platform.python_version()}",
+                "seconds",
+                "times `dbt parse`",
+                "MB",
+            ),
             [
-                (what, f"{medians[name][0]:.1f}", f"{medians[name][0] / medians['parse'][0]:.2f}",
-                 f"{medians[name][1]:.0f}")
+                (
+                    what,
+                    f"{medians[name][0]:.1f}",
+                    f"{medians[name][0] / medians['parse'][0]:.2f}",
+                    f"{medians[name][1]:.0f}",
+                )
                 for name, what in (
-                    ("parse", "a bare `dbt parse`"), ("first", "a run, nothing parsed before"),
+                    ("parse", "a bare `dbt parse`"),
+                    ("first", "a run, nothing parsed before"),
                     ("again", "the same run again"),
                 )
             ],
@@ -305,9 +410,7 @@ def results(argv: list[str]) -> list[Path]:
         parts |= panel_parts(panel)
         drawn += draw(panel, ("cumlogret", "rolling_variance_reduction"), folder)
         swept, seconds = built(given | {"sweep": str(sweep)}, folder / "sweep.duckdb")
-        parts |= sweep_parts(
-            swept, sum(time for name, time in seconds.items() if "sweep" in name)
-        )
+        parts |= sweep_parts(swept, sum(time for name, time in seconds.items() if "sweep" in name))
         drawn += draw(swept, ("cost_risk_frontier",), folder)
         several, _ = built(given | {"timeframe": TIMEFRAMES}, folder / "timeframes.duckdb")
         parts |= timeframe_parts(several)
@@ -320,9 +423,7 @@ def results(argv: list[str]) -> list[Path]:
         for page, text in pages.items():
             page.write_text(filled(text, parts), encoding="utf-8")
         (arguments.folder / "docs").mkdir(exist_ok=True)
-        written = [
-            Path(shutil.copy(path, arguments.folder / "docs" / path.name)) for path in drawn
-        ]
+        written = [Path(shutil.copy(path, arguments.folder / "docs" / path.name)) for path in drawn]
     return [*pages, *written]
 
 
@@ -332,9 +433,7 @@ def draw(database: Path, names: Sequence[str], folder: Path) -> list[Path]:
     with open_build(database) as connection:
         for symbol, timeframe in samples_in(connection):
             if timeframe == "1h":
-                paths += [
-                    plots.draw(connection, symbol, timeframe, name, folder) for name in names
-                ]
+                paths += [plots.draw(connection, symbol, timeframe, name, folder) for name in names]
     return paths
 
 

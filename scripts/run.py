@@ -72,11 +72,20 @@ except SystemExit as end:
 
 # dbt's flags for a log that parse_event reads, and for asking nothing of a network
 LOG_IN_JSON = (
-    "--log-format", "json", "--log-level-file", "none",
-    "--no-use-colors", "--no-send-anonymous-usage-stats", "--no-version-check",
+    "--log-format",
+    "json",
+    "--log-level-file",
+    "none",
+    "--no-use-colors",
+    "--no-send-anonymous-usage-stats",
+    "--no-version-check",
 )
 FINISHED = {
-    "LogModelResult", "LogSeedResult", "LogTestResult", "LogNodeResult", "LogNodeNoOpResult",
+    "LogModelResult",
+    "LogSeedResult",
+    "LogTestResult",
+    "LogNodeResult",
+    "LogNodeNoOpResult",
     "SkippingDetails",
 }
 
@@ -96,7 +105,9 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     for leg in inputs.LEGS:
         parser.add_argument(f"--{leg}", metavar="F", help=f"{leg} parquet: a file or a glob")
     parser.add_argument(
-        "--symbol", nargs="+", metavar="S",
+        "--symbol",
+        nargs="+",
+        metavar="S",
         help="narrow to these symbols, or name the one of files that name none",
     )
     for name, kind, what in [
@@ -110,12 +121,15 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         flags = dict.fromkeys([f"--{name}", f"--{name.replace('_', '-')}"])
         parser.add_argument(*flags, type=kind, help=f"{what} (default {defaults[name]})")
     parser.add_argument(
-        "--timeframe", nargs="+", metavar="T",
+        "--timeframe",
+        nargs="+",
+        metavar="T",
         help="bar size, such as 5m, 1h, 4h or 1d; several are evaluated on one common span"
         f" (default {defaults['timeframe']})",
     )
     parser.add_argument(
-        "--sweep", metavar="FILE.csv",
+        "--sweep",
+        metavar="FILE.csv",
         help="further strategies, columns as in hedge_strategies.csv, scored in sweep_metrics",
     )
     parser.add_argument("--out", metavar="DIR", help="default: runs/<SYMBOL>/hedge_mvp")
@@ -176,17 +190,33 @@ def build(dbt_vars: dict[str, Any], workspace: Path, parsed: Path = PARSED) -> P
         # what dbt parsed in the last run serves again where neither vars nor files changed
         shutil.copy(parsed, target)
     command = [
-        sys.executable, "-c", END_WITH_PARENT + QUICK_DBT, "build",
-        "--project-dir", str(ROOT), "--profiles-dir", str(ROOT),
-        "--target-path", str(target), "--log-path", str(target),
-        "--vars", json.dumps(dbt_vars), *LOG_IN_JSON,
+        sys.executable,
+        "-c",
+        END_WITH_PARENT + QUICK_DBT,
+        "build",
+        "--project-dir",
+        str(ROOT),
+        "--profiles-dir",
+        str(ROOT),
+        "--target-path",
+        str(target),
+        "--log-path",
+        str(target),
+        "--vars",
+        json.dumps(dbt_vars),
+        *LOG_IN_JSON,
     ]
     messages = []
     with (
         subprocess.Popen(
-            command, cwd=workspace, text=True, encoding="utf-8",
+            command,
+            cwd=workspace,
+            text=True,
+            encoding="utf-8",
             env=os.environ | {"PYTHONWARNINGS": "ignore"},
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         ) as process,
         tqdm(desc="dbt build", unit="node", leave=False, disable=None) as progress,
     ):
@@ -209,7 +239,8 @@ def build(dbt_vars: dict[str, Any], workspace: Path, parsed: Path = PARSED) -> P
         if unwritten := re.search(r"(Could not write|No space left).*", "\n".join(messages)):
             raise OSError(unwritten.group())
         raise BuildError(
-            describe_failures(results, database) if results.exists() and database.exists()
+            describe_failures(results, database)
+            if results.exists() and database.exists()
             else "dbt build failed: " + one_line(" ".join(messages))
         )
     with contextlib.suppress(FileNotFoundError):

@@ -100,14 +100,16 @@ def ohlcv(
     low = np.minimum(opens, close) - reach * random.exponential(size=len(close))
     activity = volatility / volatility.mean()
     volume = trades * activity * np.exp(0.6 * random.standard_normal(len(close)))
-    return pd.DataFrame({
-        "timestamp": times,
-        "open": opens,
-        "high": np.round(high, tick),
-        "low": np.round(low, tick),
-        "close": close,
-        "volume": np.round(volume, lot),
-    })
+    return pd.DataFrame(
+        {
+            "timestamp": times,
+            "open": opens,
+            "high": np.round(high, tick),
+            "low": np.round(low, tick),
+            "close": close,
+            "volume": np.round(volume, lot),
+        }
+    )
 
 
 def prints(times: pd.DatetimeIndex, basis: np.ndarray) -> pd.DataFrame:
@@ -115,11 +117,13 @@ def prints(times: pd.DatetimeIndex, basis: np.ndarray) -> pd.DataFrame:
     premium = basis.reshape(-1, BARS_PER_PRINT).mean(axis=1)
     rate = premium + np.clip(1e-4 - premium, -5e-4, 5e-4)
     # paid at the end of the 8 hours that it was measured over; the first is not known yet
-    frame = pd.DataFrame({
-        "timestamp": times[::BARS_PER_PRINT],
-        "symbol": "BTCUSDT",
-        "funding_rate": np.round(np.concatenate([[1e-4], rate[:-1]]), 8),
-    })
+    frame = pd.DataFrame(
+        {
+            "timestamp": times[::BARS_PER_PRINT],
+            "symbol": "BTCUSDT",
+            "funding_rate": np.round(np.concatenate([[1e-4], rate[:-1]]), 8),
+        }
+    )
     return frame[frame["timestamp"] != MISSING_PRINT]
 
 
@@ -140,7 +144,8 @@ def main() -> int:
     if real:
         print(
             f"error: --out: {out} holds {real[0].name}, and the sample would mix with it:"
-            " choose another folder.", file=sys.stderr,
+            " choose another folder.",
+            file=sys.stderr,
         )
         return 2
     try:

@@ -33,8 +33,13 @@ needs_market_data = pytest.mark.skipif(
 
 # files that take half a minute or more: begun late, they would keep one process waiting
 SLOW = (
-    "test_run.py", "test_readme.py", "test_market_data.py", "test_uncertainty.py",
-    "test_sweeps.py", "test_import_data.py", "test_fetch.py",
+    "test_run.py",
+    "test_readme.py",
+    "test_market_data.py",
+    "test_uncertainty.py",
+    "test_sweeps.py",
+    "test_import_data.py",
+    "test_fetch.py",
 )
 
 
@@ -48,7 +53,13 @@ class Project:
 
     def __init__(self, root: Path) -> None:
         for name in (
-            "dbt_project.yml", "profiles.yml", "models", "macros", "analyses", "tests", "scripts",
+            "dbt_project.yml",
+            "profiles.yml",
+            "models",
+            "macros",
+            "analyses",
+            "tests",
+            "scripts",
         ):
             source = ROOT / name
             if source.is_dir():
@@ -69,7 +80,10 @@ class Project:
         """Run a module of the project with arguments; return how it ended."""
         return subprocess.run(
             self.command(module, *map(str, arguments)),
-            cwd=self.root, capture_output=True, text=True, timeout=300,
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
 
     def run_folders(self, *arguments: object) -> list[Path]:

@@ -18,8 +18,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 KLINE_HEADER = [
-    "open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "count",
-    "taker_buy_volume", "taker_buy_quote_volume", "ignore",
+    "open_time",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "close_time",
+    "quote_volume",
+    "count",
+    "taker_buy_volume",
+    "taker_buy_quote_volume",
+    "ignore",
 ]
 PRINT_HEADER = ["calc_time", "funding_interval_hours", "last_funding_rate"]
 FOLDERS = {"spot": "data/spot", "perp": "data/futures/um", "funding": "data/futures/um"}
@@ -51,11 +61,22 @@ def bars(leg: str, period: str, minutes: int = 1440, per_second: int = 1_000) ->
     for time_ in times(period, timedelta(minutes=minutes)):
         opened = int(time_.timestamp())
         price = 100 + opened // 60 % 97 + (0.5 if leg == "perp" else 0)
-        rows.append([
-            str(opened * per_second), f"{price:.2f}", f"{price + 2:.2f}", f"{price - 1:.2f}",
-            f"{price + 1:.2f}", "2.5", str((opened + 60 * minutes) * per_second - 1),
-            f"{2.5 * price:.2f}", "7", "1.0", f"{price:.2f}", "0",
-        ])
+        rows.append(
+            [
+                str(opened * per_second),
+                f"{price:.2f}",
+                f"{price + 2:.2f}",
+                f"{price - 1:.2f}",
+                f"{price + 1:.2f}",
+                "2.5",
+                str((opened + 60 * minutes) * per_second - 1),
+                f"{2.5 * price:.2f}",
+                "7",
+                "1.0",
+                f"{price:.2f}",
+                "0",
+            ]
+        )
     return rows
 
 

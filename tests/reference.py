@@ -73,8 +73,12 @@ def more_strategies(**parameters: float) -> dict[str, Strategy]:
         "error_correction": Strategy("error_correction", **parameters),
         "vol_budget": Strategy("rolling", is_vol_budget=True, **parameters),
         "all_rules": Strategy(
-            "rolling", is_vol_scaled=True, rebalance_band=0.004, rebalance_every=2,
-            min_trade=0.006, **parameters,
+            "rolling",
+            is_vol_scaled=True,
+            rebalance_band=0.004,
+            rebalance_every=2,
+            min_trade=0.006,
+            **parameters,
         ),
     }
 
@@ -120,7 +124,8 @@ def hedge(
     """
     spot_bars, perp_bars = resample(*spot, timeframe_ms), resample(*perp, timeframe_ms)
     times = [
-        ts for ts in sorted(spot_bars.keys() & perp_bars.keys())
+        ts
+        for ts in sorted(spot_bars.keys() & perp_bars.keys())
         if end_ms is None or ts + timeframe_ms <= end_ms
     ]
     closes = np.array([[spot_bars[ts], perp_bars[ts]] for ts in times])
@@ -142,8 +147,15 @@ def hedge(
     window = slice(start, None)
     return {
         name: score(
-            strategies[name], np.array(times[1:])[window], ratio[window], r_spot[window],
-            r_fut[window], funding[window], closes[:-1, 0][window], fees_bps, periods,
+            strategies[name],
+            np.array(times[1:])[window],
+            ratio[window],
+            r_spot[window],
+            r_fut[window],
+            funding[window],
+            closes[:-1, 0][window],
+            fees_bps,
+            periods,
         )
         for name, ratio in ratios.items()
     }
@@ -238,7 +250,9 @@ def score(
         ratio[bar] = targets[bar] if is_order else before
         trade = ratio[bar] - before
         net = (
-            r_spot[bar] - ratio[bar] * r_fut[bar] + ratio[bar] * funding[bar]
+            r_spot[bar]
+            - ratio[bar] * r_fut[bar]
+            + ratio[bar] * funding[bar]
             - fees_bps / 10_000 * abs(trade)
         )
         growth *= 1 + net

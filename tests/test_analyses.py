@@ -28,7 +28,9 @@ def run(project: Project, name: str, *options: str) -> str:
     """Return what the client prints for an analysis, in the project's folder."""
     done = subprocess.run(
         [DUCKDB, "-readonly", *options, project.database, "-f", f"analyses/{name}.sql"],
-        cwd=project.root, capture_output=True, text=True,
+        cwd=project.root,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -90,9 +92,7 @@ def test_both_end_level_at_the_break_even_fee(project: Project) -> None:
         extra = traded[name] - traded["naive_hold"]
         assert row["gain"] == pytest.approx(gain, abs=6e-7)
         assert row["extra_turnover"] == pytest.approx(extra, abs=6e-4)
-        assert row["volatility"] == pytest.approx(
-            bars[name]["r_net"].std() * 8760 ** 0.5, abs=6e-5
-        )
+        assert row["volatility"] == pytest.approx(bars[name]["r_net"].std() * 8760**0.5, abs=6e-5)
         # rounded to a thousandth of a basis point
         levelled = gain - row["break_even_bps"] / 1e4 * extra
         assert {
@@ -147,16 +147,12 @@ def test_an_entry_in_each_month_is_a_walk_from_there(project: Project) -> None:
         assert row.pnl_frac == pytest.approx(basis + funding - 1e-4, abs=6e-7)
         days = (bars.index[-1] + pd.Timedelta(hours=1) - first) / pd.Timedelta(days=1)
         assert row.days == pytest.approx(days, abs=0.06)
-        assert row.pnl_per_year == pytest.approx(
-            (basis + funding - 1e-4) * 365 / days, abs=6e-5
-        )
+        assert row.pnl_per_year == pytest.approx((basis + funding - 1e-4) * 365 / days, abs=6e-5)
     held = project.query("select pnl_frac from hedge_metrics where strategy = 'naive_hold'")
     assert found["pnl_frac"].iloc[0] == pytest.approx(held["pnl_frac"].item(), abs=6e-7)
 
 
-def test_streaks_are_the_runs_of_negative_prints(
-    project: Project, prints: pd.DataFrame
-) -> None:
+def test_streaks_are_the_runs_of_negative_prints(project: Project, prints: pd.DataFrame) -> None:
     found = answer(project, "funding_streaks")
     runs = [
         list(run)
@@ -215,6 +211,4 @@ def test_shares_of_the_noise_are_those_of_pandas(project: Project) -> None:
         np.testing.assert_allclose(rows["share"], share, atol=6e-5)
         bars_of_slot = squares.groupby(slots).size().loc[rows.index]
         assert (rows["bars"] == bars_of_slot).all()
-        np.testing.assert_allclose(
-            rows["times_even"], share * len(bars) / bars_of_slot, atol=6e-4
-        )
+        np.testing.assert_allclose(rows["times_even"], share * len(bars) / bars_of_slot, atol=6e-4)

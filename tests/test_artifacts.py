@@ -19,14 +19,18 @@ COLUMNS = {
     "perp_snapshot": "symbol timeframe ts open high low close volume raw_bars",
     "funding_snapshot": "symbol ts funding_rate",
     "prices_merged": "symbol timeframe ts close_spot close_perp basis_bps r_spot r_fut"
-                     " funding_rate bars_elapsed is_gap",
+    " funding_rate bars_elapsed is_gap",
     "beta_series": "symbol timeframe strategy ts beta realized_vol vol_scale hedge_ratio status",
     "returns_decomposed": "symbol timeframe strategy ts hedge_ratio trade r_spot r_fut r_hedge"
-                          " r_funding r_fees r_slippage r_net cum_log_return drawdown",
+    " r_funding r_fees r_slippage r_net cum_log_return drawdown",
 }
 PLOTS = (
-    "cumlogret", "rolling_vol", "rolling_variance_reduction", "beta_vs_funding",
-    "variance_components", "cost_risk_frontier",
+    "cumlogret",
+    "rolling_vol",
+    "rolling_variance_reduction",
+    "beta_vs_funding",
+    "variance_components",
+    "cost_risk_frontier",
 )
 LOG_KEYS = (
     "symbol timeframe seq decision_ts strategy price_spot price_perp hedge_ratio_before"
@@ -148,8 +152,8 @@ def test_figures_follow_from_the_rows(folder: Path, tables: dict[str, pd.DataFra
             "hedge_ratio_mean": rows["hedge_ratio"].mean(),
             "hedge_ratio_std": rows["hedge_ratio"].std(),
             "variance_reduction": 1 - net.var(ddof=1) / spot.var(ddof=1),
-            "variance_reduction_price":
-                1 - (rows["r_spot"] + rows["r_hedge"]).var() / spot.var(ddof=1),
+            "variance_reduction_price": 1
+            - (rows["r_spot"] + rows["r_hedge"]).var() / spot.var(ddof=1),
             "sharpe": net.mean() / net.std(ddof=1) * math.sqrt(8760),
             "volatility": net.std(ddof=1) * math.sqrt(8760),
             "turnover": np.abs(trade).sum(),
@@ -180,10 +184,15 @@ def test_metrics_describe_the_sample(folder: Path, tables: dict[str, pd.DataFram
     assert metrics["market"]["correlation"] == pytest.approx(usable["r_spot"].corr(usable["r_fut"]))
     slope = usable["r_spot"].cov(usable["r_fut"]) / usable["r_fut"].var()
     assert metrics["market"]["beta_static"] == pytest.approx(slope)
-    total = merged.set_index("ts")["funding_rate"][evaluated.min():].sum()
+    total = merged.set_index("ts")["funding_rate"][evaluated.min() :].sum()
     assert metrics["market"]["funding_total"] == pytest.approx(total)
     assert list(metrics["strategies"]) == [
-        "unhedged", "naive", "naive_hold", "static_ols", "rolling_ols", "rolling_ols_band",
+        "unhedged",
+        "naive",
+        "naive_hold",
+        "static_ols",
+        "rolling_ols",
+        "rolling_ols_band",
         "vol_scaled",
     ]
 
@@ -219,8 +228,7 @@ def test_orders_lead_from_ratio_to_ratio(folder: Path) -> None:
 
 def test_orders_name_the_incidents_that_touch_their_bar(folder: Path) -> None:
     orders = [
-        json.loads(line)
-        for line in (folder / "paper_rebalance_log.jsonl").read_text().splitlines()
+        json.loads(line) for line in (folder / "paper_rebalance_log.jsonl").read_text().splitlines()
     ]
     marked = {order["decision_ts"]: order["incident"] for order in orders if order["incident"]}
     # the bar after the spot halt, whose return spans it; and the 8 bars without a print

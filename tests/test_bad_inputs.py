@@ -62,123 +62,175 @@ def change(frame: pd.DataFrame, **columns: object) -> pd.DataFrame:
 # name: (leg, frame to write, words of the refusal)
 BAD_FRAMES: dict[str, tuple[str, Callable[[], pd.DataFrame], list[str]]] = {
     "no time column": (
-        "spot", lambda: bars().rename(columns={"timestamp": "when"}),
+        "spot",
+        lambda: bars().rename(columns={"timestamp": "when"}),
         ["no time column", "when, close", "timestamp, ts, time"],
     ),
     "no price column": (
-        "perp", lambda: bars().rename(columns={"close": "price"}),
+        "perp",
+        lambda: bars().rename(columns={"close": "price"}),
         ["no column close", "timestamp, price", "Rename"],
     ),
     "no rate column": (
-        "funding", lambda: prints().rename(columns={"funding_rate": "x"}),
+        "funding",
+        lambda: prints().rename(columns={"funding_rate": "x"}),
         ["no column funding_rate or fundingRate", "timestamp, x"],
     ),
     "text for prices": (
-        "spot", lambda: change(bars(), close="100.5"), ["close is VARCHAR, not a number"],
+        "spot",
+        lambda: change(bars(), close="100.5"),
+        ["close is VARCHAR, not a number"],
     ),
     "text for volume": (
-        "spot", lambda: change(bars(), volume="1"), ["volume is VARCHAR, not a number"],
+        "spot",
+        lambda: change(bars(), volume="1"),
+        ["volume is VARCHAR, not a number"],
     ),
     "text for rates": (
-        "funding", lambda: change(prints(), funding_rate="1e-4"), ["VARCHAR, not a number"],
+        "funding",
+        lambda: change(prints(), funding_rate="1e-4"),
+        ["VARCHAR, not a number"],
     ),
     "a boolean for times": (
-        "spot", lambda: change(bars(), timestamp=True), ["timestamp is BOOLEAN, not a time"],
+        "spot",
+        lambda: change(bars(), timestamp=True),
+        ["timestamp is BOOLEAN, not a time"],
     ),
     "words for times": (
-        "spot", lambda: change(bars(), timestamp="soon"),
+        "spot",
+        lambda: change(bars(), timestamp="soon"),
         ["1000 of 1000 rows have no time that can be read"],
     ),
     "dates written as numbers": (
-        "spot", lambda: change(bars(), timestamp=20250101), ["rows have no time"],
+        "spot",
+        lambda: change(bars(), timestamp=20250101),
+        ["rows have no time"],
     ),
     "dates written as numbers, in text": (
-        "spot", lambda: change(bars(), timestamp="20250101"), ["rows have no time"],
+        "spot",
+        lambda: change(bars(), timestamp="20250101"),
+        ["rows have no time"],
     ),
     "a time that never comes": (
-        "spot", lambda: change(bars(), timestamp="infinity"), ["rows have no time"],
+        "spot",
+        lambda: change(bars(), timestamp="infinity"),
+        ["rows have no time"],
     ),
     "a time that is null": (
-        "perp", lambda: change(bars(), timestamp=[pd.NaT, *bars()["timestamp"][1:]]),
+        "perp",
+        lambda: change(bars(), timestamp=[pd.NaT, *bars()["timestamp"][1:]]),
         ["1 of 1000 rows have no time"],
     ),
     "no usable price": (
-        "spot", lambda: change(bars(), close=np.nan), ["no usable price for BTCUSDT"],
+        "spot",
+        lambda: change(bars(), close=np.nan),
+        ["no usable price for BTCUSDT"],
     ),
     "negative prices": (
-        "perp", lambda: change(bars(), close=-1.0), ["no usable price for BTCUSDT"],
+        "perp",
+        lambda: change(bars(), close=-1.0),
+        ["no usable price for BTCUSDT"],
     ),
     "no usable rate": (
-        "funding", lambda: change(prints(), funding_rate=np.inf), ["no usable rate for BTCUSDT"],
+        "funding",
+        lambda: change(prints(), funding_rate=np.inf),
+        ["no usable rate for BTCUSDT"],
     ),
     "no rows": ("spot", lambda: bars().iloc[:0], ["holds no row"]),
     "no overlap of the legs": (
-        "perp", lambda: bars("2026-01-01"), ["share no time", "spot: 2025-01-01 00:00"],
+        "perp",
+        lambda: bars("2026-01-01"),
+        ["share no time", "spot: 2025-01-01 00:00"],
     ),
     "funding outside the bars": (
-        "funding", lambda: prints("2026-01-01"), ["share no time", "funding: 2026-01-01"],
+        "funding",
+        lambda: prints("2026-01-01"),
+        ["share no time", "funding: 2026-01-01"],
     ),
     "fewer bars than the window": (
-        "perp", lambda: bars(periods=100), ["at most 100 bars", "needs 722", "--beta_window"],
+        "perp",
+        lambda: bars(periods=100),
+        ["at most 100 bars", "needs 722", "--beta_window"],
     ),
     "one row": ("spot", lambda: bars(periods=1), ["has a single bar of BTCUSDT"]),
     "times that are no bar opens": (
-        "spot", lambda: change(bars(), timestamp=bars()["timestamp"] + pd.Timedelta("59min")),
+        "spot",
+        lambda: change(bars(), timestamp=bars()["timestamp"] + pd.Timedelta("59min")),
         ["no time of BTCUSDT is a multiple of 60m", "open times"],
     ),
     "a time of 1970": (
         "spot",
-        lambda: change(
-            bars(), timestamp=[pd.Timestamp(0, tz="UTC"), *bars()["timestamp"][1:]]
-        ),
+        lambda: change(bars(), timestamp=[pd.Timestamp(0, tz="UTC"), *bars()["timestamp"][1:]]),
         ["1 of 1000 rows have no time", "2009 to 2099"],
     ),
     "zero prices": (
-        "spot", lambda: change(bars(), close=0.0), ["no usable price for BTCUSDT"],
+        "spot",
+        lambda: change(bars(), close=0.0),
+        ["no usable price for BTCUSDT"],
     ),
     "infinite prices": (
-        "perp", lambda: change(bars(), close=np.inf), ["no usable price for BTCUSDT"],
+        "perp",
+        lambda: change(bars(), close=np.inf),
+        ["no usable price for BTCUSDT"],
     ),
     "booleans for prices": (
-        "spot", lambda: change(bars(), close=True), ["close is BOOLEAN, not a number"],
+        "spot",
+        lambda: change(bars(), close=True),
+        ["close is BOOLEAN, not a number"],
     ),
     "lists for prices": (
-        "spot", lambda: change(bars(), close=[[1.0]] * BARS), ["close is DOUBLE[], not a number"],
+        "spot",
+        lambda: change(bars(), close=[[1.0]] * BARS),
+        ["close is DOUBLE[], not a number"],
     ),
     "prices with commas": (
-        "perp", lambda: change(bars(), close="64,000.5"), ["close is VARCHAR, not a number"],
+        "perp",
+        lambda: change(bars(), close="64,000.5"),
+        ["close is VARCHAR, not a number"],
     ),
     "times of day": (
-        "spot", lambda: change(bars(), timestamp=bars()["timestamp"].dt.time),
+        "spot",
+        lambda: change(bars(), timestamp=bars()["timestamp"].dt.time),
         ["timestamp is TIME, not a time"],
     ),
     "durations for times": (
-        "perp", lambda: change(bars(), timestamp=pd.Timedelta("1h")),
+        "perp",
+        lambda: change(bars(), timestamp=pd.Timedelta("1h")),
         ["timestamp is INTERVAL, not a time"],
     ),
     "times in a unit that is not known": (
-        "spot", lambda: change(bars(), timestamp=bars()["timestamp"].dt.year),
+        "spot",
+        lambda: change(bars(), timestamp=bars()["timestamp"].dt.year),
         ["1000 of 1000 rows have no time"],
     ),
     "one time again and again": (
-        "spot", lambda: change(bars(), timestamp=bars()["timestamp"][0]), ["has a single bar"],
+        "spot",
+        lambda: change(bars(), timestamp=bars()["timestamp"][0]),
+        ["has a single bar"],
     ),
     "a funding file for bars": (
-        "perp", prints, ["no column close", "timestamp, funding_rate"],
+        "perp",
+        prints,
+        ["no column close", "timestamp, funding_rate"],
     ),
     "a file of bars for funding": (
-        "funding", bars, ["no column funding_rate", "timestamp, close"],
+        "funding",
+        bars,
+        ["no column funding_rate", "timestamp, close"],
     ),
     "a contract of 1000 coins": (
-        "perp", lambda: change(bars(), symbol="1000BTCUSDT"),
+        "perp",
+        lambda: change(bars(), symbol="1000BTCUSDT"),
         ["1000BTCUSDT counts in 1000 coins of BTCUSDT", "divide the perp's prices by 1000"],
     ),
     "two symbols, none in the other leg": (
-        "perp", lambda: pd.concat([change(bars(), symbol=pair) for pair in ("AUSDT", "BUSDT")]),
+        "perp",
+        lambda: pd.concat([change(bars(), symbol=pair) for pair in ("AUSDT", "BUSDT")]),
         ["no symbol is in every input", "perp: AUSDT BUSDT"],
     ),
     "another symbol": (
-        "perp", lambda: change(bars(), symbol="ETHUSDT"),
+        "perp",
+        lambda: change(bars(), symbol="ETHUSDT"),
         ["no symbol is in every input", "perp: ETHUSDT", "spot: BTCUSDT"],
     ),
 }
@@ -249,11 +301,13 @@ BAD_PATHS: dict[str, tuple[Callable[[Path], Path | str], list[str]]] = {
         ["nowhere.parquet does not exist", "check the path"],
     ),
     "a file as a folder": (
-        lambda folder: folder / "spot_BTCUSDT.parquet" / "x.parquet", ["does not exist"],
+        lambda folder: folder / "spot_BTCUSDT.parquet" / "x.parquet",
+        ["does not exist"],
     ),
     "a folder": (lambda folder: folder, ["is a folder", "/*.parquet"]),
     "a glob without a match": (
-        lambda folder: folder / "no-*.parquet", ["no file matches", "check the pattern"],
+        lambda folder: folder / "no-*.parquet",
+        ["no file matches", "check the pattern"],
     ),
     "a glob that matches other files": (
         lambda folder: (folder / "notes.txt").write_text("buy") and folder / "*.txt",
@@ -261,16 +315,19 @@ BAD_PATHS: dict[str, tuple[Callable[[Path], Path | str], list[str]]] = {
     ),
     "a symlink to nothing": (lambda folder: dangling(folder / "link"), ["link does not exist"]),
     "a symlink to itself": (
-        lambda folder: looped(folder / "loop"), ["loop cannot be opened", "symbolic links"],
+        lambda folder: looped(folder / "loop"),
+        ["loop cannot be opened", "symbolic links"],
     ),
     "a pipe": (lambda folder: pipe(folder / "pipe"), ["is a pipe or a device"]),
     "a device": (lambda folder: Path("/dev/null"), ["/dev/null is a pipe or a device"]),
     "a name too long": (lambda folder: folder / ("x" * 300), ["cannot be opened", "too long"]),
     "SQL": (
-        lambda folder: folder / "x'; drop table hedge_metrics; --", ["drop table", "not exist"],
+        lambda folder: folder / "x'; drop table hedge_metrics; --",
+        ["drop table", "not exist"],
     ),
     "shell": (
-        lambda folder: folder / "$(touch here) `touch here` | tee", ["touch here", "not exist"],
+        lambda folder: folder / "$(touch here) `touch here` | tee",
+        ["touch here", "not exist"],
     ),
     "a template": (lambda folder: folder / "{{ var('spot') }}{% raw %}", ["does not exist"]),
 }
@@ -311,7 +368,8 @@ def test_what_may_not_be_read(good: dict[str, Path], what: str) -> None:
     try:
         with without_rights(), pytest.raises(InputError) as refused:
             inputs.check(
-                default_vars() | {
+                default_vars()
+                | {
                     leg: inputs.file_pattern(leg, str(path), Path.cwd())
                     for leg, path in (good | {"spot": closed}).items()
                 }
@@ -365,8 +423,10 @@ def test_seed_with_a_broken_row(
         (["--beta_window", "10.5"], "beta_window is 10.5: give a whole number"),
         (["--vol_window", "1"], "vol_window is 1"),
         (["--beta_window", "2h"], "beta_window is 2h: give a whole number from 3 up, or a"),
-        (["--beta_window", "10d", "--timeframe", "1d", "--vol_window", "24h"],
-         "vol_window is 24h: give a whole number from 2 up, or a duration of as many bars"),
+        (
+            ["--beta_window", "10d", "--timeframe", "1d", "--vol_window", "24h"],
+            "vol_window is 24h: give a whole number from 2 up, or a duration of as many bars",
+        ),
         (["--vol_window", "0d"], "vol_window is 0d"),
         (["--beta_window", "90d"], "a window of 2160 rows needs 2162"),
         (["--vol_target", "0"], "vol_target is 0"),
@@ -402,7 +462,9 @@ def test_refusals_come_before_dbt_is_imported(good: dict[str, Path]) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", script, "--spot", good["spot"], "--funding", "nowhere.parquet"],
-        cwd=ROOT, capture_output=True, text=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 2, done.stderr
 

@@ -97,8 +97,13 @@ def test_the_loop_over_a_sweep_has_its_figures_and_errors(
 def test_a_runs_stages_are_told(folder: Path, tmp_path: Path) -> None:
     cost, stages = runs.run_of_one(universe.files_of(folder, 1)[0], tmp_path / "run")
     assert list(stages) == [
-        "Python starts", "the inputs are looked at", "dbt starts", "dbt parses the project",
-        "nodes run", "dbt ends", "the run folder is written",
+        "Python starts",
+        "the inputs are looked at",
+        "dbt starts",
+        "dbt parses the project",
+        "nodes run",
+        "dbt ends",
+        "the run folder is written",
     ]
     assert all(seconds > 0 for seconds in stages.values())
     assert sum(stages.values()) == pytest.approx(cost.wall)

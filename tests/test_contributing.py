@@ -26,7 +26,10 @@ COMMANDS = [
 # what runs this test, takes as long as all tests, or changes the environment
 ONE_FILE = "tests/test_sample_data.py"
 NOT_RUN = {
-    "make test", "make lint", "pre-commit install", "source .venv/bin/activate",
+    "make test",
+    "make lint",
+    "pre-commit install",
+    "source .venv/bin/activate",
     f"python -m pytest -n 0 {ONE_FILE}",
 }
 # Bybit's, the newest first
@@ -77,8 +80,10 @@ def test_commands_that_are_not_run_are_there() -> None:
     assert set(COMMANDS) >= NOT_RUN
     for target in ("test", "lint"):
         done = subprocess.run(
-            ["make", "--dry-run", target, f"VENV={BIN.parent}"], cwd=ROOT,
-            capture_output=True, text=True,
+            ["make", "--dry-run", target, f"VENV={BIN.parent}"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
         )
         assert {"test": "-m pytest", "lint": "pre-commit run"}[target] in done.stdout
     assert (BIN / "pre-commit").exists()
@@ -108,8 +113,8 @@ def test_the_estimator_is_what_it_says(folder: Path) -> None:
     betas = pd.read_csv(folder / "beta_series.csv").query("strategy == 'median'")
     returns = prices[["r_spot", "r_fut"]].where(~prices["is_gap"].astype("boolean").fillna(True))
     ratios = (returns["r_spot"] / returns["r_fut"]).iloc[1:]
-    medians = ratios.rolling(720, min_periods=648).median().shift(1).where(
-        np.arange(len(ratios)) >= 720
+    medians = (
+        ratios.rolling(720, min_periods=648).median().shift(1).where(np.arange(len(ratios)) >= 720)
     )
     assert medians.notna().sum() > 5_000
     np.testing.assert_allclose(betas["beta"], medians, atol=1e-12)
@@ -120,7 +125,7 @@ def test_the_metric_is_what_it_says(folder: Path) -> None:
     for name, figures in read_metrics(folder)["strategies"].items():
         net = rows.loc[rows["strategy"] == name, "r_net"]
         losses = np.sqrt((net.clip(upper=0) ** 2).mean())
-        assert figures["sortino"] == pytest.approx(net.mean() / losses * 8760 ** 0.5), name
+        assert figures["sortino"] == pytest.approx(net.mean() / losses * 8760**0.5), name
 
 
 def test_the_exchange_is_imported(changed: Project, answers: dict[str, str]) -> None:

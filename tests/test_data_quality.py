@@ -43,14 +43,16 @@ def bars(close: np.ndarray, tick: int) -> pd.DataFrame:
     """Return 5m bars around closes, rounded to a tick."""
     close = np.round(close, tick)
     opens = np.concatenate([close[:1], close[:-1]])
-    return pd.DataFrame({
-        "timestamp": TIMES,
-        "open": opens,
-        "high": np.maximum(opens, close) * 1.0001,
-        "low": np.minimum(opens, close) * 0.9999,
-        "close": close,
-        "volume": 5.0,
-    })
+    return pd.DataFrame(
+        {
+            "timestamp": TIMES,
+            "open": opens,
+            "high": np.maximum(opens, close) * 1.0001,
+            "low": np.minimum(opens, close) * 0.9999,
+            "close": close,
+            "volume": 5.0,
+        }
+    )
 
 
 def prints(every: str = "8h", rate: float = 1e-4) -> pd.DataFrame:
@@ -80,7 +82,7 @@ def hour(hours: float) -> pd.Timestamp:
 def scaled(frame: pd.DataFrame, first: int, factors: np.ndarray) -> pd.DataFrame:
     """Return bars with the prices of some multiplied; each keeps its order within the bar."""
     frame = frame.copy()
-    rows = frame.index[first:first + len(factors)]
+    rows = frame.index[first : first + len(factors)]
     for name in ("open", "high", "low", "close"):
         frame.loc[rows, name] *= factors
     return frame
@@ -96,24 +98,22 @@ def faulty(case: str) -> tuple[Legs, list[Expected]]:
             return legs, []
         case "HALT":  # two hours without a bar in either leg
             holes = slice(1200, 1224)
-            return Legs(
-                spot.drop(spot.index[holes]), perp.drop(perp.index[holes]), funding
-            ), [
+            return Legs(spot.drop(spot.index[holes]), perp.drop(perp.index[holes]), funding), [
                 Expected(leg, "missing_bars", "warn", bar(1200), bar(1224), 24)
                 for leg in ("perp", "spot")
             ]
         case "DUPLICATE":  # a block written twice
-            return legs._replace(spot=pd.concat([spot, spot[some:some + 5]])), [
+            return legs._replace(spot=pd.concat([spot, spot[some : some + 5]])), [
                 Expected("spot", "duplicate_bars", "info", bar(some), bar(some + 5), 5)
             ]
         case "CONFLICT":
-            other = spot[some:some + 3].assign(volume=6.0)
+            other = spot[some : some + 3].assign(volume=6.0)
             return legs._replace(spot=pd.concat([spot, other])), [
                 Expected("spot", "conflicting_bars", "warn", bar(some), bar(some + 3), 3)
             ]
         case "FLAT":  # candles that the exchange filled in; less than a volatile hour
             still = perp.copy()
-            rows = still.index[some:some + 3]
+            rows = still.index[some : some + 3]
             still.loc[rows, ["open", "high", "low", "close"]] = still["close"][some - 1]
             still.loc[rows, "volume"] = 0
             return legs._replace(perp=still), [
@@ -145,7 +145,7 @@ def faulty(case: str) -> tuple[Legs, list[Expected]]:
             ]
         case "COPIED":  # five hours of spot prices in the perp's file
             copied = perp.copy()
-            rows = copied.index[some:some + 60]
+            rows = copied.index[some : some + 60]
             copied.loc[rows, ["open", "high", "low", "close"]] = spot.loc[
                 rows, ["open", "high", "low", "close"]
             ]
@@ -181,9 +181,9 @@ def faulty(case: str) -> tuple[Legs, list[Expected]]:
                 Expected("funding", "missing_print", "warn", hour(96), hour(96 + 2 / 3), 1),
             ]
         case "JITTER":  # as exchanges stamp them
-            return legs._replace(funding=funding.assign(
-                timestamp=funding["timestamp"] + pd.Timedelta("15ms")
-            )), []
+            return legs._replace(
+                funding=funding.assign(timestamp=funding["timestamp"] + pd.Timedelta("15ms"))
+            ), []
         case "INTERVALS":  # 8h, then 4h, then every hour
             times = [
                 *pd.date_range(START, periods=10, freq="8h"),
@@ -220,20 +220,44 @@ def faulty(case: str) -> tuple[Legs, list[Expected]]:
             ahead = pd.Timestamp.now("UTC").ceil("h") + pd.Timedelta("1h") - TIMES[-1]
             ahead -= pd.Timedelta("5min")
             last = (TIMES[-1] + ahead).tz_localize(None)
-            return Legs(*(
-                frame.assign(timestamp=frame["timestamp"] + ahead) for frame in legs
-            )), [
-                Expected(leg, "incomplete_last_bar", "warn", last.floor("h"),
-                         last + pd.Timedelta("5min"), 1)
+            return Legs(*(frame.assign(timestamp=frame["timestamp"] + ahead) for frame in legs)), [
+                Expected(
+                    leg,
+                    "incomplete_last_bar",
+                    "warn",
+                    last.floor("h"),
+                    last + pd.Timedelta("5min"),
+                    1,
+                )
                 for leg in ("perp", "spot")
             ]
     raise ValueError(case)
 
 
 CASES = [
-    "CLEAN", "HALT", "DUPLICATE", "CONFLICT", "FLAT", "CROSSED", "SPOTJUMP", "PERPJUMP",
-    "SHAREDJUMP", "WIDE", "COPIED", "COARSE", "NOPRINT", "NOFIRSTPRINT", "SKIPPED", "LATEPRINT",
-    "JITTER", "INTERVALS", "SQUEEZE", "SHORTPERP", "LASTBAR", "UNITS", "RUNNING",
+    "CLEAN",
+    "HALT",
+    "DUPLICATE",
+    "CONFLICT",
+    "FLAT",
+    "CROSSED",
+    "SPOTJUMP",
+    "PERPJUMP",
+    "SHAREDJUMP",
+    "WIDE",
+    "COPIED",
+    "COARSE",
+    "NOPRINT",
+    "NOFIRSTPRINT",
+    "SKIPPED",
+    "LATEPRINT",
+    "JITTER",
+    "INTERVALS",
+    "SQUEEZE",
+    "SHORTPERP",
+    "LASTBAR",
+    "UNITS",
+    "RUNNING",
 ]
 
 
@@ -241,9 +265,7 @@ def write(project: Project, cases: dict[str, Legs]) -> dict[str, object]:
     """Write each case's files under its name; return the vars that build on all."""
     for case, legs in cases.items():
         for leg, frame in zip(legs._fields, legs, strict=True):
-            write_parquet(
-                project.root / "in" / f"{leg}_{case}.parquet", frame.assign(symbol=case)
-            )
+            write_parquet(project.root / "in" / f"{leg}_{case}.parquet", frame.assign(symbol=case))
     return {leg: f"in/{leg}_*" for leg in Legs._fields} | {"beta_window": 20, "vol_window": 10}
 
 
@@ -285,17 +307,17 @@ def test_closes_that_are_often_equal_by_chance_are_no_contamination(built: tuple
 DETAILS = {
     "HALT": "perp: 24 raw bars missing: a halt, or a hole in the file",
     "CROSSED": "spot: 1 raw bar with an open or close outside its high and low: a price that was"
-               " changed later",
+    " changed later",
     "SKIPPED": "funding: 1 print of every 4 hours missing: the one before accrued over its time",
     "SQUEEZE": "funding: 2 prints beyond 0.5 % a print, at most -0.8 %: a squeeze, or rates in"
-               " percent instead of fractions",
+    " percent instead of fractions",
     "LATEPRINT": "funding: 1 print stamped up to 40.0 minutes after the full hour: funding"
-                 " accrues from there",
+    " accrues from there",
     "INTERVALS": "funding: prints came every 8 hours before, and every 4 hours from here",
     "LASTBAR": "perp: the data end at 2025-02-03 23:30, within the bar of 2025-02-03 23:00: it is"
-               " left out",
+    " left out",
     "COPIED": "perp: 60 raw bars in a row closed at the very price of spot, longer than chance"
-              " allows (2.08 % of the bars in such runs): the file seems to hold spot prices",
+    " allows (2.08 % of the bars in such runs): the file seems to hold spot prices",
     "UNITS": "spot: 1434 rows with times in us after ms: each time was read in its own unit",
 }
 
@@ -321,7 +343,7 @@ def test_each_touched_bar_is_marked_in_the_log(built: tuple) -> None:
 
 
 def test_the_summary_and_the_metrics_count_the_incidents(
-    sample_project: tuple[Project, Path]
+    sample_project: tuple[Project, Path],
 ) -> None:
     _, folder = sample_project
     assert read_metrics(folder)["incidents"] == {"missing_bars": 1, "missing_print": 1}
@@ -329,10 +351,15 @@ def test_the_summary_and_the_metrics_count_the_incidents(
 
 
 def test_coverage_counts_what_is_there(built: tuple) -> None:
-    coverage = built[0].query(
-        "select symbol, source, strftime(month, '%Y-%m') as month, bars_expected, bars_present,"
-        " prints_expected, prints_present, share from coverage"
-    ).set_index(["symbol", "source", "month"]).sort_index()
+    coverage = (
+        built[0]
+        .query(
+            "select symbol, source, strftime(month, '%Y-%m') as month, bars_expected, bars_present,"
+            " prints_expected, prints_present, share from coverage"
+        )
+        .set_index(["symbol", "source", "month"])
+        .sort_index()
+    )
     january, february = 7 * 288, 3 * 288
     clean_spot = coverage.loc["CLEAN", "spot"]
     assert clean_spot["bars_expected"].tolist() == [january, february]
@@ -358,8 +385,11 @@ def test_coverage_counts_what_is_there(built: tuple) -> None:
 
 # what makes figures wrong: the run fails
 ERRORS = {
-    "NEGATIVE": "unusable_price", "NULLPRICE": "unusable_price", "NORATE": "unusable_rate",
-    "EXCHANGED": "crossed_prices", "THOUSAND": "price_levels_differ",
+    "NEGATIVE": "unusable_price",
+    "NULLPRICE": "unusable_price",
+    "NORATE": "unusable_rate",
+    "EXCHANGED": "crossed_prices",
+    "THOUSAND": "price_levels_differ",
     "ALLCOPIED": "perp_equals_spot",
 }
 

@@ -42,7 +42,8 @@ def all_nodes(sample_project: tuple[Project, Path]) -> dict[str, Any]:
     manifest = json.loads((project.root / "target" / "all" / "manifest.json").read_text())
     assert not manifest["disabled"]
     return {
-        name: node for name, node in manifest["nodes"].items()
+        name: node
+        for name, node in manifest["nodes"].items()
         if node["resource_type"] != "operation"
     }
 
@@ -51,17 +52,23 @@ def test_every_model_seed_test_and_analysis_is_described(
     all_nodes: dict[str, Any], manifest: dict[str, Any]
 ) -> None:
     assert {node["resource_type"] for node in all_nodes.values()} == {
-        "model", "seed", "test", "analysis"
+        "model",
+        "seed",
+        "test",
+        "analysis",
     }
     silent = {name for name, node in all_nodes.items() if not node["description"].strip()}
     # dbt warns of a description without its test: these say it in their SQL
     of_some_builds = {
-        name for name in silent & manifest["disabled"].keys()
+        name
+        for name in silent & manifest["disabled"].keys()
         if all_nodes[name]["raw_code"].startswith("-- ")
     }
     assert silent == of_some_builds
     assert {name.split(".")[2] for name in of_some_builds} == {
-        "sweep_parameters_make_sense", "sweep_is_scored", "timeframes_share_one_span",
+        "sweep_parameters_make_sense",
+        "sweep_is_scored",
+        "timeframes_share_one_span",
     }
 
 
@@ -74,7 +81,8 @@ def test_every_column_is_described(
         if manifest["nodes"][name]["resource_type"] != "test"
     }
     assert catalog.keys() == {
-        name for name, node in manifest["nodes"].items()
+        name
+        for name, node in manifest["nodes"].items()
         if node["resource_type"] in ("model", "seed")
         and node["config"]["materialized"] != "ephemeral"
     }
@@ -89,11 +97,13 @@ def test_every_column_is_described(
 
 def test_every_macro_and_argument_is_described(manifest: dict[str, Any]) -> None:
     macros = {
-        macro["name"]: macro for macro in manifest["macros"].values()
+        macro["name"]: macro
+        for macro in manifest["macros"].values()
         if macro["package_name"] == PACKAGE
     }
     written = {
-        name for path in (ROOT / "macros").rglob("*.sql")
+        name
+        for path in (ROOT / "macros").rglob("*.sql")
         for name in re.findall(r"{%-? macro (\w+)\(", path.read_text())
     }
     assert macros.keys() == written | {"test_sound", "materialization_table_duckdb"}
@@ -123,7 +133,11 @@ def test_exposures_depend_on_what_their_script_reads(
 def test_every_exposure_is_described(manifest: dict[str, Any]) -> None:
     exposures = manifest["exposures"].values()
     assert {exposure["name"] for exposure in exposures} == {
-        "run_folder", "order_log", "run_plots", "report", "notebook",
+        "run_folder",
+        "order_log",
+        "run_plots",
+        "report",
+        "notebook",
     }
     assert all(exposure["description"].strip() for exposure in exposures)
 
@@ -136,7 +150,8 @@ def section(text: str, head: str) -> str:
 def test_rules_are_the_same_everywhere_and_govern_a_mart(manifest: dict[str, Any]) -> None:
     rules = {
         name: " ".join(block["block_contents"].split())
-        for name, block in manifest["docs"].items() if f"{PACKAGE}.rule_" in name
+        for name, block in manifest["docs"].items()
+        if f"{PACKAGE}.rule_" in name
     }
     overview = manifest["docs"][f"doc.{PACKAGE}.__overview__"]["block_contents"]
     readme = (ROOT / "README.md").read_text()
@@ -144,11 +159,14 @@ def test_rules_are_the_same_everywhere_and_govern_a_mart(manifest: dict[str, Any
         said = section(page, "The rules that matter").replace("**", "")
         said = [" ".join(rule.split()) for rule in re.split(r"^- ", said, flags=re.MULTILINE)[1:]]
         assert said == [*rules.values()]
-    assert section(readme, "How the data flow").split("```")[1] == (
-        section(overview, "How the data flow").split("```")[1]
+    assert (
+        section(readme, "How the data flow").split("```")[1]
+        == (section(overview, "How the data flow").split("```")[1])
     )
     governed = {
-        name for node in manifest["nodes"].values() if "/marts/" in node["original_file_path"]
+        name
+        for node in manifest["nodes"].values()
+        if "/marts/" in node["original_file_path"]
         for name in node.get("doc_blocks", [])
     }
     assert rules.keys() <= governed

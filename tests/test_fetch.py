@@ -99,13 +99,22 @@ def call(
     return run
 
 
-def command_line(
-    server: DumpServer, start: str, end: str, out: Path, *flags: object
-) -> list[str]:
+def command_line(server: DumpServer, start: str, end: str, out: Path, *flags: object) -> list[str]:
     """Return the arguments of a fetch; flags come after, and so override."""
     return [
-        "--symbol", "BTCUSDT", "--interval", "1d", "--base-url", server.url,
-        "--start", start, "--end", end, "--out", str(out), *map(str, flags),
+        "--symbol",
+        "BTCUSDT",
+        "--interval",
+        "1d",
+        "--base-url",
+        server.url,
+        "--start",
+        start,
+        "--end",
+        end,
+        "--out",
+        str(out),
+        *map(str, flags),
     ]
 
 
@@ -115,12 +124,15 @@ def start_process(
     """Start the command as a process of its own, that writes texts to pipes."""
     return subprocess.Popen(
         [sys.executable, "-m", "scripts.fetch", *command_line(server, start, end, out, *flags)],
-        cwd=ROOT, text=True,
+        cwd=ROOT,
+        text=True,
         **{
-            "stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
             # tests may run in the background, where an interrupt is ignored, also by children
             "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        } | options,
+        }
+        | options,
     )
 
 
@@ -150,11 +162,13 @@ def invented(leg: str, *periods: str) -> list[tuple]:
     if leg == "funding":
         return [
             (int(row[0]), "BTCUSDT", float(row[2]), int(row[1]))
-            for period in periods for row in prints(period)
+            for period in periods
+            for row in prints(period)
         ]
     return [
         (int(row[0]), *(float(row[column]) for column in (1, 2, 3, 4, 5, 7)))
-        for period in periods for row in bars(leg, period)
+        for period in periods
+        for row in bars(leg, period)
     ]
 
 
@@ -175,14 +189,13 @@ def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
 def test_january_and_february_equal_the_market_data(tmp_path: Path) -> None:
     """The one complete run as a user starts it."""
     with serving(MARKET_DATA / "dumps") as server:
-        run = start_process(
-            server, "2025-01", "2025-02", tmp_path / "out", "--interval", "5m"
-        )
+        run = start_process(server, "2025-01", "2025-02", tmp_path / "out", "--interval", "5m")
         stdout, stderr = run.communicate(timeout=60)
     assert run.returncode == 0, stderr
     paths = [Path(line) for line in stdout.splitlines()]
     assert [path.name for path in paths] == [
-        "binance_spot_BTCUSDT_5m.parquet", "binance_perp_BTCUSDT_5m.parquet",
+        "binance_spot_BTCUSDT_5m.parquet",
+        "binance_perp_BTCUSDT_5m.parquet",
         "binance_funding_BTCUSDT.parquet",
     ]
     for path, columns, raw_columns, count in zip(
@@ -209,9 +222,9 @@ def test_files_have_the_documented_columns_and_one_sorted_row_per_bar(
     assert call("2024-01", "2024-02", tmp_path / "out").code == 0
     types = {
         "bars": "timestamp TIMESTAMP WITH TIME ZONE, open DOUBLE, high DOUBLE, low DOUBLE,"
-                " close DOUBLE, volume DOUBLE, quote_volume DOUBLE",
+        " close DOUBLE, volume DOUBLE, quote_volume DOUBLE",
         "prints": "timestamp TIMESTAMP WITH TIME ZONE, symbol VARCHAR, funding_rate DOUBLE,"
-                  " funding_interval_hours INTEGER",
+        " funding_interval_hours INTEGER",
     }
     for leg, name in FILE_NAMES.items():
         path = tmp_path / "out" / name
@@ -247,7 +260,8 @@ def test_several_symbols_in_any_letter_case_get_files_each(
     assert done.code == 0
     assert [Path(line).name for line in done.stdout.splitlines()] == [
         name.replace("BTCUSDT", symbol)
-        for symbol in ("BTCUSDT", "ETHUSDT") for name in FILE_NAMES.values()
+        for symbol in ("BTCUSDT", "ETHUSDT")
+        for name in FILE_NAMES.values()
     ]
     assert {row[1] for row in rows(tmp_path / "binance_funding_ETHUSDT.parquet")} == {"ETHUSDT"}
 
@@ -396,9 +410,7 @@ def test_a_second_call_asks_for_what_is_missing_only(
     assert contents(tmp_path / "out") == before
     assert call("2024-01", "2024-03", tmp_path / "out").code == 0
     march = [dump_path(leg, "2024-03") for leg in LEGS]
-    assert sorted(server.asked_paths()) == sorted(
-        [*march, *(f"{path}.CHECKSUM" for path in march)]
-    )
+    assert sorted(server.asked_paths()) == sorted([*march, *(f"{path}.CHECKSUM" for path in march)])
 
 
 def test_days_stand_in_for_a_month_until_it_is_published(
@@ -423,11 +435,13 @@ def test_days_stand_in_for_a_month_until_it_is_published(
     assert [line for line in done.stderr.splitlines() if "not published" in line] == [
         "perp BTCUSDT: 2024-03-31 is not published"
     ]
-    assert sorted(server.asked_paths()) == sorted([
-        *(dump_path(leg, "2024-03") for leg in ("spot", "perp")),
-        *(dump_path(leg, "2024-03-31") for leg in ("spot", "perp")),
-        f"{dump_path('spot', '2024-03-31')}.CHECKSUM",
-    ])
+    assert sorted(server.asked_paths()) == sorted(
+        [
+            *(dump_path(leg, "2024-03") for leg in ("spot", "perp")),
+            *(dump_path(leg, "2024-03-31") for leg in ("spot", "perp")),
+            f"{dump_path('spot', '2024-03-31')}.CHECKSUM",
+        ]
+    )
     assert fetched(out, "spot") == invented("spot", "2024-01", "2024-02", "2024-03")
 
     # the month comes, and takes the place of its days
@@ -484,7 +498,8 @@ def test_months_before_the_listing_are_reported_and_not_searched_day_by_day(
     # the last day tells whether the pair was listed within the month
     assert sorted(path for path in server.asked_paths() if "daily" in path) == sorted(
         dump_path(leg, day)
-        for leg in ("spot", "perp") for day in ("2023-12-31", "2024-01-31", "2024-02-29")
+        for leg in ("spot", "perp")
+        for day in ("2023-12-31", "2024-01-31", "2024-02-29")
     )
 
 
@@ -504,13 +519,30 @@ def test_nothing_published_at_all_is_refused(
 @pytest.mark.parametrize(
     "faults",
     [
-        [status(500)], [status(503), status(502), status(504)], [status(429)], [reset],
-        [reset, reset, status(500), reset], [truncated], [truncated, truncated], [hang],
-        [hang_within], [drip], [None],
+        [status(500)],
+        [status(503), status(502), status(504)],
+        [status(429)],
+        [reset],
+        [reset, reset, status(500), reset],
+        [truncated],
+        [truncated, truncated],
+        [hang],
+        [hang_within],
+        [drip],
+        [None],
     ],
     ids=[
-        "500", "503 502 504", "429", "reset", "all sorts", "truncated", "truncated twice",
-        "silent", "silent within", "slow", "fine",
+        "500",
+        "503 502 504",
+        "429",
+        "reset",
+        "all sorts",
+        "truncated",
+        "truncated twice",
+        "silent",
+        "silent within",
+        "slow",
+        "fine",
     ],
 )
 def test_what_passes_is_tried_again(
@@ -559,9 +591,16 @@ def test_a_server_that_names_a_pause_gets_it(
 @pytest.mark.parametrize(
     ("header", "least", "most"),
     [
-        ("", 0, 0), ("7", 7, 7), ("-7", 0, 0), ("3600", 60, 60), ("²", 0, 0), ("nan", 0, 0),
-        ("soon", 0, 0), ("Fri, 01 Jan 2100 00:00:00 GMT", 60, 60),
-        (formatdate(0, usegmt=True), 0, 0), ("Thu, 01 Jan 1970 00:00:00 -0000", 0, 0),
+        ("", 0, 0),
+        ("7", 7, 7),
+        ("-7", 0, 0),
+        ("3600", 60, 60),
+        ("²", 0, 0),
+        ("nan", 0, 0),
+        ("soon", 0, 0),
+        ("Fri, 01 Jan 2100 00:00:00 GMT", 60, 60),
+        (formatdate(0, usegmt=True), 0, 0),
+        ("Thu, 01 Jan 1970 00:00:00 -0000", 0, 0),
     ],
 )
 def test_a_pause_is_seconds_or_a_date_and_a_minute_at_most(
@@ -578,8 +617,11 @@ def test_a_pause_is_seconds_or_a_date_and_a_minute_at_most(
         (truncated, 6, "could not be downloaded in 6 attempts (IncompleteRead("),
         (status(403), 1, "is refused (HTTP 403 Forbidden): check --base-url."),
         (status(204), 1, "is refused (HTTP 204 No Content): check --base-url."),
-        (status(302, Location="/" + dump_path("perp", "2024-02")), 31,
-         "cannot be downloaded (Exceeded 30 redirects.): check --base-url."),
+        (
+            status(302, Location="/" + dump_path("perp", "2024-02")),
+            31,
+            "cannot be downloaded (Exceeded 30 redirects.): check --base-url.",
+        ),
     ],
     ids=["500", "reset", "truncated", "403", "204", "redirects"],
 )
@@ -627,8 +669,10 @@ def test_a_download_that_was_published_anew_meanwhile_is_fetched_anew(
     server.publish_months("2024-01", "2024-02")
     server.misbehave(dump_path("spot", "2024-02"), status(403))
     assert call("2024-01", "2024-02", tmp_path / "out").code == 1
-    mended = [[*row[:5], "9", *row[6:7], f"{9 * float(row[4])}", *row[8:]]
-              for row in bars("spot", "2024-01")]
+    mended = [
+        [*row[:5], "9", *row[6:7], f"{9 * float(row[4])}", *row[8:]]
+        for row in bars("spot", "2024-01")
+    ]
     path = server.publish("spot", "2024-01", zipped(dump=table(mended)))
     server.asked_paths()
     assert call("2024-01", "2024-02", tmp_path / "out").code == 0
@@ -681,8 +725,10 @@ def test_a_server_that_falls_silent_spoils_what_is_not_complete_only(
     assert done.errors == [
         f"error: {server.url} does not answer (Connection reset by peer): check the network and"
         " --base-url, and run the same command again.",
-        *(f"error: {tmp_path}/out/{FILE_NAMES[leg]} is not written."
-          for leg in ("perp", "funding")),
+        *(
+            f"error: {tmp_path}/out/{FILE_NAMES[leg]} is not written."
+            for leg in ("perp", "funding")
+        ),
     ]
 
 
@@ -729,9 +775,9 @@ PRINTS = prints("2024-02")
 GOOD_ZIP = zipped(dump=table(BARS))
 # within the packed rows
 DAMAGED_ZIP = GOOD_ZIP[:60] + bytes(255 - byte for byte in GOOD_ZIP[60:90]) + GOOD_ZIP[90:]
-ENCRYPTED_ZIP = GOOD_ZIP.replace(
-    GOOD_ZIP[:8], GOOD_ZIP[:6] + b"\x01\x00"
-).replace(b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00")
+ENCRYPTED_ZIP = GOOD_ZIP.replace(GOOD_ZIP[:8], GOOD_ZIP[:6] + b"\x01\x00").replace(
+    b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00"
+)
 
 
 def swapped(first: int, second: int) -> str:
@@ -743,10 +789,13 @@ def swapped(first: int, second: int) -> str:
 
 def changed(column: int, value: str, row: int = 20) -> str:
     """Return the bars with another value in one place."""
-    return table([
-        [*values[:column], value, *values[column + 1 :]] if at == row else values
-        for at, values in enumerate(BARS)
-    ], KLINE_HEADER)
+    return table(
+        [
+            [*values[:column], value, *values[column + 1 :]] if at == row else values
+            for at, values in enumerate(BARS)
+        ],
+        KLINE_HEADER,
+    )
 
 
 def renamed(column: str, name: str) -> list[str]:
@@ -770,7 +819,8 @@ FAULTY_DUMPS: dict[str, tuple[Spoil, str]] = {
     "zip damaged within": (with_zip(DAMAGED_ZIP), "cannot be unpacked ("),
     "zip with a password": (with_zip(ENCRYPTED_ZIP), "cannot be unpacked ("),
     "two files": (
-        with_zip(zipped(a=table(BARS), b=table(BARS))), "holds a.csv, b.csv, not one CSV file",
+        with_zip(zipped(a=table(BARS), b=table(BARS))),
+        "holds a.csv, b.csv, not one CSV file",
     ),
     "no file": (with_zip(zipped()), "holds nothing, not one CSV file"),
     "no CSV": (
@@ -781,8 +831,12 @@ FAULTY_DUMPS: dict[str, tuple[Spoil, str]] = {
     "no row": (with_table(""), "is empty: download or write it again"),
     "header only": (with_table(table([], KLINE_HEADER)), "it holds no row: try again later"),
     "column missing": (
-        with_table(table((row[:7] + row[8:] for row in BARS),
-                         [name for name in KLINE_HEADER if name != "quote_volume"])),
+        with_table(
+            table(
+                (row[:7] + row[8:] for row in BARS),
+                [name for name in KLINE_HEADER if name != "quote_volume"],
+            )
+        ),
         "its layout has changed: no quote_volume among open_time, open,",
     ),
     "column renamed": (
@@ -790,12 +844,14 @@ FAULTY_DUMPS: dict[str, tuple[Spoil, str]] = {
         "its layout has changed: no close among open_time, open, high, low, last,",
     ),
     "column named twice": (
-        with_table(table(BARS, renamed("count", "open"))), "its layout has changed (",
+        with_table(table(BARS, renamed("count", "open"))),
+        "its layout has changed (",
     ),
     "11 columns": (with_table(table(row[:-1] for row in BARS)), "its layout has changed ("),
     "13 columns": (with_table(table([*row, "0"] for row in BARS)), "its layout has changed ("),
     "a row with 11 columns": (
-        with_table(table([*BARS[:-1], BARS[-1][:-1]], KLINE_HEADER)), "its layout has changed (",
+        with_table(table([*BARS[:-1], BARS[-1][:-1]], KLINE_HEADER)),
+        "its layout has changed (",
     ),
     "high and low swapped": (with_table(swapped(2, 3)), "29 of 29 rows do not fit the columns"),
     "close and volume swapped": (with_table(swapped(4, 5)), "29 of 29 rows do not fit"),
@@ -809,7 +865,8 @@ FAULTY_DUMPS: dict[str, tuple[Spoil, str]] = {
     "time of 40 digits": (with_table(changed(0, "9" * 40)), "1 of 29 rows do not fit"),
     "time beyond all years": (with_table(changed(0, "9" * 30)), "its layout has changed ("),
     "another month": (
-        with_table(table(bars("perp", "2024-03"))), "31 of its 31 rows are not of 2024-02",
+        with_table(table(bars("perp", "2024-03"))),
+        "31 of its 31 rows are not of 2024-02",
     ),
     "a bar of the month before": (
         with_table(table([*bars("perp", "2024-01")[-1:], *BARS])),
@@ -844,8 +901,12 @@ FAULTY_DUMPS: dict[str, tuple[Spoil, str]] = {
 
 @pytest.mark.parametrize(("spoil", "words"), FAULTY_DUMPS.values(), ids=FAULTY_DUMPS)
 def test_a_faulty_dump_is_named_and_leaves_the_old_file(
-    server: DumpServer, call: Call, tmp_path: Path, january: Path,
-    spoil: Spoil, words: str,
+    server: DumpServer,
+    call: Call,
+    tmp_path: Path,
+    january: Path,
+    spoil: Spoil,
+    words: str,
 ) -> None:
     server.publish_months("2024-01", "2024-02")
     out = tmp_path / "out"
@@ -1090,9 +1151,7 @@ def test_an_interrupt_ends_it_at_once_and_is_said(
     server: DumpServer, many_bars: DumpServer, tmp_path: Path, moment: str
 ) -> None:
     if moment == "writing":
-        run = start_process(
-            many_bars, "2024-01", "2024-03", tmp_path / "out", "--interval", "1m"
-        )
+        run = start_process(many_bars, "2024-01", "2024-03", tmp_path / "out", "--interval", "1m")
         wait_until(lambda: list((tmp_path / "out").glob(".*.writing")))
     else:
         server.publish_months("2024-01")
@@ -1128,7 +1187,10 @@ def test_a_full_disk_is_said_and_leaves_the_old_files(
     many = table((row for _ in range(20) for row in BARS), KLINE_HEADER)
     server.publish("perp", "2024-02", zipped(dump=many))
     run = start_process(
-        server, "2024-01", "2024-02", out,
+        server,
+        "2024-01",
+        "2024-02",
+        out,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
     )
     stdout, stderr = run.communicate(timeout=30)
@@ -1138,9 +1200,7 @@ def test_a_full_disk_is_said_and_leaves_the_old_files(
         assert run.returncode == 2
         assert stdout == ""
         assert stderr.startswith("error: could not write ([Errno 27] File too large")
-        assert stderr.endswith(
-            "make room or check the rights, and run the same command again.\n"
-        )
+        assert stderr.endswith("make room or check the rights, and run the same command again.\n")
         # another download may have been cut off on its way to the folder that keeps them
         left = {name: held for name, held in contents(out).items() if name in before}
         assert left == before

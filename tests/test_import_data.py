@@ -32,18 +32,23 @@ from tests.conftest import (
 
 MACROS = input_macros({})
 TIMES = pd.date_range("2025-01-01", periods=6, freq="5min", tz="UTC")
-BARS = pd.DataFrame({
-    "timestamp": TIMES,
-    "open": [93576.0, 93661.2, 93607.1, 93656.18, 93600.0, 93700.1],
-    "high": [93702.15, 93678.02, 93656.19, 93700.0, 93710.0, 93720.9],
-    "low": [93537.5, 93600.0, 93489.03, 93590.1, 93580.0, 93650.0],
-    "close": [93661.2, 93607.1, 93656.18, 93600.0, 93700.1, 93690.3],
-    "volume": [45.9416, 71.94585, 57.96928, 0.1, 0.0, 12.5],
-})
+BARS = pd.DataFrame(
+    {
+        "timestamp": TIMES,
+        "open": [93576.0, 93661.2, 93607.1, 93656.18, 93600.0, 93700.1],
+        "high": [93702.15, 93678.02, 93656.19, 93700.0, 93710.0, 93720.9],
+        "low": [93537.5, 93600.0, 93489.03, 93590.1, 93580.0, 93650.0],
+        "close": [93661.2, 93607.1, 93656.18, 93600.0, 93700.1, 93690.3],
+        "volume": [45.9416, 71.94585, 57.96928, 0.1, 0.0, 12.5],
+    }
+)
 PRINT_TIMES = pd.date_range("2025-01-01", periods=6, freq="8h", tz="UTC")
-PRINTS = pd.DataFrame({
-    "timestamp": PRINT_TIMES, "funding_rate": [1e-4, -3.051e-05, 0.0, 5.242e-05, 1e-4, 0.00012345],
-})
+PRINTS = pd.DataFrame(
+    {
+        "timestamp": PRINT_TIMES,
+        "funding_rate": [1e-4, -3.051e-05, 0.0, 5.242e-05, 1e-4, 0.00012345],
+    }
+)
 KINDS = ["spot", "perp", "funding"]
 
 Call = Callable[..., tuple[int, list[str], list[str]]]
@@ -73,8 +78,13 @@ def ohlcv() -> list[list]:
 def funding_history() -> list[dict]:
     """Return the prints as CCXT's fetch_funding_rate_history does."""
     return [
-        {"info": {"symbol": "BTCUSDT", "fundingTime": time + 7}, "symbol": "BTC/USDT:USDT",
-         "fundingRate": rate, "timestamp": time + 7, "datetime": "2025-01-01T00:00:00.007Z"}
+        {
+            "info": {"symbol": "BTCUSDT", "fundingTime": time + 7},
+            "symbol": "BTC/USDT:USDT",
+            "fundingRate": rate,
+            "timestamp": time + 7,
+            "datetime": "2025-01-01T00:00:00.007Z",
+        }
         for time, rate in zip(ms(PRINT_TIMES), PRINTS["funding_rate"], strict=True)
     ]
 
@@ -91,9 +101,16 @@ def freqtrade(others: float | None = 0.0) -> pd.DataFrame:
     """Return the prints as freqtrade stores them; others are high, low and close, or open."""
     rates = PRINTS["funding_rate"]
     rest = rates if others is None else others
-    return pd.DataFrame({
-        "date": PRINT_TIMES, "open": rates, "high": rest, "low": rest, "close": rest, "volume": 0.0,
-    })
+    return pd.DataFrame(
+        {
+            "date": PRINT_TIMES,
+            "open": rates,
+            "high": rest,
+            "low": rest,
+            "close": rest,
+            "volume": 0.0,
+        }
+    )
 
 
 def as_csv(frame: pd.DataFrame | list[list], **options: object) -> str:
@@ -140,10 +157,9 @@ def zipped(**texts: str) -> bytes:
 
 
 @pytest.fixture
-def call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> Call:
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Call:
     """Import files in this process; return exit code, lines of stdout, lines of stderr."""
+
     def run(*files: Path, kind: str = "spot", symbol: str = "BTCUSDT") -> tuple:
         arguments = [*map(str, files), "--kind", kind, "--symbol", symbol]
         monkeypatch.setattr(sys, "argv", ["import_data", *arguments, "--out", str(out(tmp_path))])
@@ -151,6 +167,7 @@ def call(
         code = import_data.main()
         captured = capsys.readouterr()
         return code, captured.out.splitlines(), captured.err.splitlines()
+
     return run
 
 
@@ -181,8 +198,11 @@ def assert_rows(path: Path | str, expected: pd.DataFrame, symbol: str = "BTCUSDT
     assert (found["timestamp"] == wanted["timestamp"].to_numpy()).all()
     assert len(found) == len(wanted)
     pd.testing.assert_frame_equal(
-        found.drop(columns="timestamp"), wanted.drop(columns="timestamp").reset_index(drop=True),
-        check_exact=True, check_dtype=False, check_column_type=False,
+        found.drop(columns="timestamp"),
+        wanted.drop(columns="timestamp").reset_index(drop=True),
+        check_exact=True,
+        check_dtype=False,
+        check_column_type=False,
     )
 
 
@@ -205,103 +225,164 @@ PANDAS = as_csv(BARS.assign(timestamp=TIMES.tz_localize(None)), index=True)
 # what it is called in the message, and the file: each holds BARS
 BAR_FILES: dict[str, tuple[str, str, object]] = {
     "freqtrade feather": (
-        "BTC_USDT-5m.feather", "freqtrade feather",
+        "BTC_USDT-5m.feather",
+        "freqtrade feather",
         named("date", "open", "high", "low", "close", "volume"),
     ),
     "freqtrade parquet": (
-        "BTC_USDT-5m.parquet", "freqtrade parquet",
+        "BTC_USDT-5m.parquet",
+        "freqtrade parquet",
         named("date", "open", "high", "low", "close", "volume"),
     ),
     "freqtrade or CCXT JSON": ("BTC_USDT-5m.json", "OHLCV JSON", ohlcv()),
     "freqtrade json.gz": (
-        "BTC_USDT-5m.json.gz", "OHLCV gzipped JSON", gzip.compress(json.dumps(ohlcv()).encode())
+        "BTC_USDT-5m.json.gz",
+        "OHLCV gzipped JSON",
+        gzip.compress(json.dumps(ohlcv()).encode()),
     ),
     "CCXT JSON, indented": ("ohlcv.json", "OHLCV JSON", json.dumps(ohlcv(), indent=2)),
     "CCXT JSON lines": ("ohlcv.jsonl", "OHLCV JSON", "\n".join(map(json.dumps, ohlcv()))),
     "CCXT CSV": ("ohlcv.csv", "OHLCV CSV", as_csv(BARS.assign(timestamp=ms(TIMES)))),
     "CCXT CSV without names": ("ohlcv.csv", "OHLCV CSV", as_csv(ohlcv())),
     "REST": ("klines.json", "Binance klines JSON", klines()),
-    "REST, with a mark": ("klines.json", "Binance klines JSON",
-                          b"\xef\xbb\xbf \n" + json.dumps(klines()).encode()),
+    "REST, with a mark": (
+        "klines.json",
+        "Binance klines JSON",
+        b"\xef\xbb\xbf \n" + json.dumps(klines()).encode(),
+    ),
     "dump": ("BTCUSDT-5m-2025-01.csv", "Binance klines CSV", as_csv(klines())),
     "dump with names": (
-        "BTCUSDT-5m-2025-01.csv", "Binance klines CSV", dump_header() + as_csv(klines())
+        "BTCUSDT-5m-2025-01.csv",
+        "Binance klines CSV",
+        dump_header() + as_csv(klines()),
     ),
     "dump zip": (
-        "BTCUSDT-5m-2025-01.zip", "Binance klines zipped CSV", zipped(dump=as_csv(klines()))
+        "BTCUSDT-5m-2025-01.zip",
+        "Binance klines zipped CSV",
+        zipped(dump=as_csv(klines())),
     ),
     "gzipped CSV": (
-        "bars.csv.gz", "Binance klines gzipped CSV", gzip.compress(as_csv(klines()).encode())
+        "bars.csv.gz",
+        "Binance klines gzipped CSV",
+        gzip.compress(as_csv(klines()).encode()),
     ),
     "JSON objects": (
-        "bars.json", "OHLCV JSON", BARS.assign(timestamp=ms(TIMES)).to_dict(orient="records")
+        "bars.json",
+        "OHLCV JSON",
+        BARS.assign(timestamp=ms(TIMES)).to_dict(orient="records"),
     ),
     "columns in capitals": (
-        "bars.parquet", "parquet", named("Open_Time", "OPEN", "High", "Low", "Close", "Volume")
+        "bars.parquet",
+        "parquet",
+        named("Open_Time", "OPEN", "High", "Low", "Close", "Volume"),
     ),
     "columns in another order": (
-        "bars.csv", "OHLCV CSV", as_csv(BARS.iloc[:, ::-1].assign(number_of_trades=3))
+        "bars.csv",
+        "OHLCV CSV",
+        as_csv(BARS.iloc[:, ::-1].assign(number_of_trades=3)),
     ),
     "semicolons": ("bars.csv", "OHLCV CSV", as_csv(BARS, sep=";")),
     "tabs": ("bars.tsv", "OHLCV CSV", as_csv(BARS, sep="\t")),
     "bars between": ("bars.txt", "OHLCV CSV", as_csv(BARS, sep="|")),
     "a mark, quotes and CRLF": (
-        "bars.csv", "OHLCV CSV",
+        "bars.csv",
+        "OHLCV CSV",
         as_csv(BARS, quoting=1, lineterminator="\r\n").encode("utf-8-sig"),
     ),
     "a mark, without names": (
-        "bars.csv", "Binance klines CSV", as_csv(klines()).encode("utf-8-sig")
+        "bars.csv",
+        "Binance klines CSV",
+        as_csv(klines()).encode("utf-8-sig"),
     ),
     "index of pandas": ("bars.csv", "OHLCV CSV", PANDAS),
-    "numbers as text": ("bars.parquet", "OHLCV parquet", BARS.astype(
-        {name: str for name in BARS.columns[1:]}
-    )),
+    "numbers as text": (
+        "bars.parquet",
+        "OHLCV parquet",
+        BARS.astype({name: str for name in BARS.columns[1:]}),
+    ),
     "columns that the script uses itself": (
-        "bars.csv", "OHLCV CSV",
-        as_csv(BARS.assign(source_row=range(6, 0, -1), file=9, source="x", close_="y",
-                           name="ETHUSDT", symbol="BTCUSDT", cells=1)),
+        "bars.csv",
+        "OHLCV CSV",
+        as_csv(
+            BARS.assign(
+                source_row=range(6, 0, -1),
+                file=9,
+                source="x",
+                close_="y",
+                name="ETHUSDT",
+                symbol="BTCUSDT",
+                cells=1,
+            )
+        ),
     ),
     "an ending that is not true": ("bars.parquet", "OHLCV CSV", as_csv(BARS)),
     "an ending of packed files": ("bars.csv.gz", "OHLCV CSV", as_csv(BARS)),
     "a name that looks like a pattern": ("b[a]r*s?.csv", "OHLCV CSV", as_csv(BARS)),
     "a zip whose name looks like a pattern": (
-        "b[a]r*s?.zip", "Binance klines zipped CSV", zipped(dump=as_csv(klines()))
+        "b[a]r*s?.zip",
+        "Binance klines zipped CSV",
+        zipped(dump=as_csv(klines())),
     ),
 }
 # each holds PRINTS
 PRINT_FILES: dict[str, tuple[str, str, object]] = {
     "freqtrade feather": ("8h-funding_rate.feather", "freqtrade funding feather", freqtrade()),
-    "freqtrade, others equal": ("8h-funding_rate.feather", "freqtrade funding feather",
-                                freqtrade(None)),
-    "freqtrade, others missing": ("8h-funding_rate.parquet", "freqtrade funding parquet",
-                                  freqtrade(np.nan)),
-    "freqtrade JSON": ("8h-funding_rate.json", "freqtrade funding JSON", [
-        [time, rate, 0, None, 0, None]
-        for time, rate in zip(ms(PRINT_TIMES), PRINTS["funding_rate"], strict=True)
-    ]),
+    "freqtrade, others equal": (
+        "8h-funding_rate.feather",
+        "freqtrade funding feather",
+        freqtrade(None),
+    ),
+    "freqtrade, others missing": (
+        "8h-funding_rate.parquet",
+        "freqtrade funding parquet",
+        freqtrade(np.nan),
+    ),
+    "freqtrade JSON": (
+        "8h-funding_rate.json",
+        "freqtrade funding JSON",
+        [
+            [time, rate, 0, None, 0, None]
+            for time, rate in zip(ms(PRINT_TIMES), PRINTS["funding_rate"], strict=True)
+        ],
+    ),
     "CCXT JSON": ("history.json", "CCXT funding JSON", funding_history()),
     "CCXT JSON lines": (
-        "history.jsonl", "CCXT funding JSON", "\n".join(map(json.dumps, funding_history()))
+        "history.jsonl",
+        "CCXT funding JSON",
+        "\n".join(map(json.dumps, funding_history())),
     ),
-    "CCXT CSV": ("history.csv", "CCXT funding CSV", as_csv(
-        pd.DataFrame(funding_history()), index=True
-    )),
+    "CCXT CSV": (
+        "history.csv",
+        "CCXT funding CSV",
+        as_csv(pd.DataFrame(funding_history()), index=True),
+    ),
     "REST": ("rates.json", "Binance funding JSON", rest_prints()),
-    "OKX": ("rates.json", "OKX funding JSON", [
-        {"fundingRate": row["fundingRate"], "fundingTime": str(row["fundingTime"]),
-         "instId": "BTC-USDT-SWAP", "realizedRate": row["fundingRate"]}
-        for row in rest_prints()
-    ]),
+    "OKX": (
+        "rates.json",
+        "OKX funding JSON",
+        [
+            {
+                "fundingRate": row["fundingRate"],
+                "fundingTime": str(row["fundingTime"]),
+                "instId": "BTC-USDT-SWAP",
+                "realizedRate": row["fundingRate"],
+            }
+            for row in rest_prints()
+        ],
+    ),
     "dump": ("fundingRate-2025-01.csv", "Binance funding dump CSV", as_csv(print_dump())),
     "dump with names": (
-        "fundingRate-2025-01.csv", "Binance funding dump CSV",
+        "fundingRate-2025-01.csv",
+        "Binance funding dump CSV",
         "calc_time,funding_interval_hours,last_funding_rate\n" + as_csv(print_dump()),
     ),
-    "dump zip": ("fundingRate-2025-01.zip", "Binance funding dump zipped CSV",
-                 zipped(dump=as_csv(print_dump()))),
+    "dump zip": (
+        "fundingRate-2025-01.zip",
+        "Binance funding dump zipped CSV",
+        zipped(dump=as_csv(print_dump())),
+    ),
     "any table": ("prints.parquet", "parquet", PRINTS),
 }
-
 
 
 @pytest.mark.parametrize("form", BAR_FILES)
@@ -396,8 +477,13 @@ def test_the_file_is_typed_and_packed(call: Call, tmp_path: Path) -> None:
             "select distinct compression from parquet_metadata(?)", stdout
         ).fetchall()
     assert [row[:2] for row in types] == [
-        ("timestamp", "TIMESTAMP WITH TIME ZONE"), ("symbol", "VARCHAR"), ("open", "DOUBLE"),
-        ("high", "DOUBLE"), ("low", "DOUBLE"), ("close", "DOUBLE"), ("volume", "DOUBLE"),
+        ("timestamp", "TIMESTAMP WITH TIME ZONE"),
+        ("symbol", "VARCHAR"),
+        ("open", "DOUBLE"),
+        ("high", "DOUBLE"),
+        ("low", "DOUBLE"),
+        ("close", "DOUBLE"),
+        ("volume", "DOUBLE"),
     ]
     assert packing == [("ZSTD",)]
 
@@ -414,9 +500,18 @@ def test_the_same_rows_give_the_same_bytes(call: Call, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("steps", "interval"),
     [
-        ([1] * 3, "1m"), ([5] * 3, "5m"), ([60] * 3, "1h"), ([240] * 3, "4h"), ([1440] * 3, "1d"),
-        ([7] * 3, "7m"), ([2880] * 3, "2880m"), ([0.5] * 3, "30s"),
-        ([5, 60, 5, 60, 5], "5m"), ([60, 5, 60, 60], "1h"), ([60, 5], "5m"), ([5, 0, 0, 0], "5m"),
+        ([1] * 3, "1m"),
+        ([5] * 3, "5m"),
+        ([60] * 3, "1h"),
+        ([240] * 3, "4h"),
+        ([1440] * 3, "1d"),
+        ([7] * 3, "7m"),
+        ([2880] * 3, "2880m"),
+        ([0.5] * 3, "30s"),
+        ([5, 60, 5, 60, 5], "5m"),
+        ([60, 5, 60, 60], "1h"),
+        ([60, 5], "5m"),
+        ([5, 0, 0, 0], "5m"),
     ],
 )
 def test_the_interval_is_the_commonest_spacing_and_then_the_shortest(
@@ -430,9 +525,14 @@ def test_the_interval_is_the_commonest_spacing_and_then_the_shortest(
     assert f"bars of {interval}, " in stderr[0]
 
 
-@pytest.mark.parametrize("absent", [
-    ["volume"], ["open", "high", "low"], ["open", "high", "low", "volume"],
-])
+@pytest.mark.parametrize(
+    "absent",
+    [
+        ["volume"],
+        ["open", "high", "low"],
+        ["open", "high", "low", "volume"],
+    ],
+)
 def test_columns_that_no_file_has_are_left_out(
     call: Call, tmp_path: Path, absent: list[str]
 ) -> None:
@@ -449,8 +549,9 @@ def test_a_volume_may_be_empty(call: Call, tmp_path: Path, ending: str) -> None:
     assert stdout, stderr
     assert_rows(stdout[0], frame.replace(np.inf, np.nan))
     with duckdb.connect() as connection:
-        nulls = connection.execute("select count(*) from read_parquet(?) where volume is null",
-                                   stdout).fetchone()
+        nulls = connection.execute(
+            "select count(*) from read_parquet(?) where volume is null", stdout
+        ).fetchone()
     assert nulls == (3,)
 
 
@@ -490,112 +591,192 @@ REFUSED: dict[str, tuple[str, str, object, list[str]]] = {
     "word for a price": ("spot", "a.csv", cell("close", "n/a"), ["row 3 has the close 'n/a'"]),
     "thousands": ("spot", "a.csv", cell("open", "1,234.5"), ["row 3 has the open '1,234.5'"]),
     "decimal commas": (
-        "perp", "a.csv", as_csv(BARS, sep=";", decimal=","), ["row 1 has the open '93576,0'"]
+        "perp",
+        "a.csv",
+        as_csv(BARS, sep=";", decimal=","),
+        ["row 1 has the open '93576,0'"],
     ),
     "empty price": ("spot", "a.csv", cell("high", None), ["row 3 has an empty high"]),
     "NaN in CSV": ("spot", "a.csv", cell("low", "NaN"), ["row 3 has the low 'NaN'"]),
     "infinite": ("spot", "a.csv", cell("close", "-inf"), ["row 3 has the close '-inf'"]),
     "infinite, in parquet": (
-        "spot", "a.parquet", with_price("close", np.inf), ["row 3 has the close 'inf'"]
+        "spot",
+        "a.parquet",
+        with_price("close", np.inf),
+        ["row 3 has the close 'inf'"],
     ),
     "null in parquet": ("spot", "a.parquet", with_price("low", None), ["row 3 has an empty low"]),
     "null in JSON": (
-        "spot", "a.json", [*ohlcv(), [ms(TIMES)[0], 1, 1, 1, None, 1]], ["row 7 has an empty close"]
+        "spot",
+        "a.json",
+        [*ohlcv(), [ms(TIMES)[0], 1, 1, 1, None, 1]],
+        ["row 7 has an empty close"],
     ),
     "true for a price": ("spot", "a.parquet", BARS.assign(close=True), ["row 1", "close 'true'"]),
     "word for a volume": ("spot", "a.csv", cell("volume", "much"), ["row 3", "volume 'much'"]),
     "first of several": (
-        "spot", "a.csv", cell("close", "x", row=5).replace("93678.02", "y"),
+        "spot",
+        "a.csv",
+        cell("close", "x", row=5).replace("93678.02", "y"),
         ["row 2 has the high 'y'"],
     ),
     "word for a rate": (
-        "funding", "a.csv", as_csv(PRINTS.assign(funding_rate="0.01%")),
+        "funding",
+        "a.csv",
+        as_csv(PRINTS.assign(funding_rate="0.01%")),
         ["row 1 has the funding_rate '0.01%'"],
     ),
     "empty rate": (
-        "funding", "a.json", [*rest_prints(), rest_prints()[0] | {"fundingRate": ""}],
+        "funding",
+        "a.json",
+        [*rest_prints(), rest_prints()[0] | {"fundingRate": ""}],
         ["row 7 has an empty fundingRate"],
     ),
     "rates in per cent": (
-        "funding", "a.csv", as_csv(PRINTS.assign(funding_rate=-1.25)),
+        "funding",
+        "a.csv",
+        as_csv(PRINTS.assign(funding_rate=-1.25)),
         ["row 1 has the rate -1.25", "fractions"],
     ),
-    "word for a time": ("spot", "a.csv", cell("timestamp", "soon"), [
-        "row 3 has the timestamp 'soon'", "2009 to 2099", "ISO text",
-    ]),
+    "word for a time": (
+        "spot",
+        "a.csv",
+        cell("timestamp", "soon"),
+        [
+            "row 3 has the timestamp 'soon'",
+            "2009 to 2099",
+            "ISO text",
+        ],
+    ),
     "empty time": ("spot", "a.csv", cell("timestamp", None), ["row 3 has an empty timestamp"]),
     "date for an integer": ("spot", "a.csv", cell("timestamp", 20250101), ["'20250101'"]),
     "time of 1970": (
-        "spot", "a.parquet",
+        "spot",
+        "a.parquet",
         BARS.assign(timestamp=[*TIMES[:2], pd.Timestamp(0, tz="UTC"), *TIMES[3:]]),
         ["row 3 has the timestamp '1970-01-01 00:00:00+00'"],
     ),
     "integer beyond all units": ("spot", "a.csv", cell("timestamp", "9" * 30), ["row 3", "999"]),
     "time that a spreadsheet rounded": (
-        "spot", "a.csv", cell("timestamp", "1.73569E+12"), ["row 3", "'1.73569E+12'"]
+        "spot",
+        "a.csv",
+        cell("timestamp", "1.73569E+12"),
+        ["row 3", "'1.73569E+12'"],
     ),
     "boolean for a time": (
-        "spot", "a.parquet", BARS.assign(timestamp=True), ["timestamp is BOOLEAN, not a time"]
+        "spot",
+        "a.parquet",
+        BARS.assign(timestamp=True),
+        ["timestamp is BOOLEAN, not a time"],
     ),
-    "no time column": ("spot", "a.csv", as_csv(BARS.rename(columns={"timestamp": "when"})), [
-        "has no time column: it has when, open, high", "timestamp, ts, time",
-    ]),
-    "no price": ("spot", "a.parquet", BARS.rename(columns={"close": "last"}), [
-        "has no column close: it has timestamp, open, high, low, last", "Rename",
-    ]),
-    "no rate": ("funding", "a.csv", as_csv(PRINTS.rename(columns={"funding_rate": "x"})), [
-        "has no column funding_rate or fundingRate", "it has timestamp, x",
-    ]),
+    "no time column": (
+        "spot",
+        "a.csv",
+        as_csv(BARS.rename(columns={"timestamp": "when"})),
+        [
+            "has no time column: it has when, open, high",
+            "timestamp, ts, time",
+        ],
+    ),
+    "no price": (
+        "spot",
+        "a.parquet",
+        BARS.rename(columns={"close": "last"}),
+        [
+            "has no column close: it has timestamp, open, high, low, last",
+            "Rename",
+        ],
+    ),
+    "no rate": (
+        "funding",
+        "a.csv",
+        as_csv(PRINTS.rename(columns={"funding_rate": "x"})),
+        [
+            "has no column funding_rate or fundingRate",
+            "it has timestamp, x",
+        ],
+    ),
     "two closes": ("spot", "a.csv", as_csv(BARS.assign(Close=1)), ["several columns named close"]),
     "nameless columns": (
-        "spot", "a.json", [row[:5] for row in ohlcv()], ["has 5 columns", "12, 6"],
+        "spot",
+        "a.json",
+        [row[:5] for row in ohlcv()],
+        ["has 5 columns", "12, 6"],
     ),
     "candles of another exchange": (
-        "spot", "a.csv", as_csv([[*row, 1, 2, 1] for row in ohlcv()]), ["has 9 columns"],
+        "spot",
+        "a.csv",
+        as_csv([[*row, 1, 2, 1] for row in ohlcv()]),
+        ["has 9 columns"],
     ),
     "klines as prints": ("funding", "a.json", klines(), ["as prices do", "--kind spot or perp"]),
     "candles as prints": ("funding", "a.json", ohlcv(), ["as prices do", "--kind spot or perp"]),
     "candles of a cheap coin as prints": (
-        "funding", "a.csv", as_csv(CHEAP), ["as prices do", "--kind spot or perp"]
+        "funding",
+        "a.csv",
+        as_csv(CHEAP),
+        ["as prices do", "--kind spot or perp"],
     ),
     "still candles of a dear coin as prints": (
-        "funding", "a.csv", as_csv(STILL.assign(open=5, high=5, low=5, close=5)),
+        "funding",
+        "a.csv",
+        as_csv(STILL.assign(open=5, high=5, low=5, close=5)),
         ["as prices do"],
     ),
     "still candles with trades as prints": (
-        "funding", "a.csv", as_csv(STILL.assign(volume=BARS["volume"])), ["as prices do"],
+        "funding",
+        "a.csv",
+        as_csv(STILL.assign(volume=BARS["volume"])),
+        ["as prices do"],
     ),
     **{
         f"candles in which only the {name} moves, as prints": (
-            "funding", "a.csv",
-            as_csv(STILL.assign(**{name: [0.5, 0.5, 0.6, 0.5, 0.5, 0.5]})), ["as prices do"],
+            "funding",
+            "a.csv",
+            as_csv(STILL.assign(**{name: [0.5, 0.5, 0.6, 0.5, 0.5, 0.5]})),
+            ["as prices do"],
         )
         for name in ("high", "low", "close")
     },
     "freqtrade's prints as bars": ("perp", "a.feather", freqtrade(), ["--kind funding"]),
     "freqtrade's other prints as bars": ("spot", "a.feather", freqtrade(None), ["--kind funding"]),
     "freqtrade's prints as bars, cut to closes": (
-        "spot", "a.feather", freqtrade()[["date", "close"]], ["--kind funding"]
+        "spot",
+        "a.feather",
+        freqtrade()[["date", "close"]],
+        ["--kind funding"],
     ),
     "history of prints as bars": (
-        "perp", "a.json", funding_history(), ["has no close, but fundingRate", "--kind funding"]
+        "perp",
+        "a.json",
+        funding_history(),
+        ["has no close, but fundingRate", "--kind funding"],
     ),
     "dump of prints as bars": ("spot", "a.csv", as_csv(print_dump()), ["--kind funding"]),
     "error of Binance": (
-        "spot", "a.json", {"code": -1121, "msg": "Invalid symbol."},
+        "spot",
+        "a.json",
+        {"code": -1121, "msg": "Invalid symbol."},
         ["holds no rows", "Invalid symbol."],
     ),
     "error in a list": ("spot", "a.json", [{"code": -1003, "msg": "Too many"}], ["Too many"]),
     "error of Bybit": (
-        "funding", "a.json", {"retCode": 10001, "retMsg": "params error", "result": {}},
+        "funding",
+        "a.json",
+        {"retCode": 10001, "retMsg": "params error", "result": {}},
         ["params error"],
     ),
     "wrapped rows": (
-        "spot", "a.json", {"retCode": 0, "retMsg": "OK", "result": {"list": klines()}},
+        "spot",
+        "a.json",
+        {"retCode": 0, "retMsg": "OK", "result": {"list": klines()}},
         ["holds no rows, but", "save the list in it alone"],
     ),
     "rows unlike each other": (
-        "spot", "a.json", [*ohlcv(), {"close": 1}], ["its row 7, {\"close\": 1}, is unlike row 1"]
+        "spot",
+        "a.json",
+        [*ohlcv(), {"close": 1}],
+        ['its row 7, {"close": 1}, is unlike row 1'],
     ),
     "list without rows": ("spot", "a.json", [], ["holds no row"]),
     "object without keys": ("spot", "a.json", {}, ["holds no rows, but {}"]),
@@ -606,26 +787,43 @@ REFUSED: dict[str, tuple[str, str, object, list[str]]] = {
     "packed nothing": ("spot", "a.json.gz", gzip.compress(b""), ["is empty"]),
     "cut JSON": ("spot", "a.json", json.dumps(klines())[:-30], ["is cut off"]),
     "JSON cut after a row": (
-        "spot", "a.json", json.dumps(ohlcv()).rsplit(", [", 1)[0] + ",", ["is cut off"]
+        "spot",
+        "a.json",
+        json.dumps(ohlcv()).rsplit(", [", 1)[0] + ",",
+        ["is cut off"],
     ),
     "JSON without its last bracket": ("spot", "a.json", json.dumps(ohlcv())[:-1], ["is cut off"]),
     "cut JSON lines": (
-        "funding", "a.jsonl", "\n".join(map(json.dumps, funding_history()))[:-9],
+        "funding",
+        "a.jsonl",
+        "\n".join(map(json.dumps, funding_history()))[:-9],
         ["cannot be read", "Malformed JSON", "a.jsonl"],
     ),
     "broken JSON": ("spot", "a.json", "[[1,2,x],[3,4]]", ["cannot be read", "Malformed JSON"]),
     "cut gzip": (
-        "spot", "a.csv.gz", gzip.compress(as_csv(klines()).encode())[:-20], ["cannot be unpacked"]
+        "spot",
+        "a.csv.gz",
+        gzip.compress(as_csv(klines()).encode())[:-20],
+        ["cannot be unpacked"],
     ),
     "cut zip": ("spot", "a.zip", zipped(dump=as_csv(klines()))[:-30], ["cannot be unpacked"]),
     "row with a cell too few": (
-        "spot", "a.csv", as_csv(BARS).rsplit(",", 1)[0], ["CSV Error on Line: 7"]
+        "spot",
+        "a.csv",
+        as_csv(BARS).rsplit(",", 1)[0],
+        ["CSV Error on Line: 7"],
     ),
     "quote that is not closed": (
-        "spot", "a.csv", as_csv(BARS, quoting=1)[:-3], ["a quote that is not closed"]
+        "spot",
+        "a.csv",
+        as_csv(BARS, quoting=1)[:-3],
+        ["a quote that is not closed"],
     ),
     "letters of another encoding": (
-        "spot", "a.csv", as_csv(BARS.assign(note="é")).encode("latin-1"), ["is not a CSV file"]
+        "spot",
+        "a.csv",
+        as_csv(BARS.assign(note="é")).encode("latin-1"),
+        ["is not a CSV file"],
     ),
     "UTF-16": ("spot", "a.csv", as_csv(BARS).encode("utf-16"), ["is not a CSV file"]),
     "no table at all": ("spot", "a.bin", bytes(range(128, 256)), ["is not a CSV file"]),
@@ -686,8 +884,18 @@ def test_a_file_that_may_not_be_read(
     )
 
 
-SYMBOLS = ["BTCUSDT", "btcusdt", "BTC/USDT", "BTC/USDT:USDT", "BTC-USDT", "BTC_USDT",
-           "BTC-USDT-SWAP", "BTCUSDT-PERP", "BTCUSDT_PERP", " BTCUSDT "]
+SYMBOLS = [
+    "BTCUSDT",
+    "btcusdt",
+    "BTC/USDT",
+    "BTC/USDT:USDT",
+    "BTC-USDT",
+    "BTC_USDT",
+    "BTC-USDT-SWAP",
+    "BTCUSDT-PERP",
+    "BTCUSDT_PERP",
+    " BTCUSDT ",
+]
 
 
 @pytest.mark.parametrize(
@@ -856,8 +1064,17 @@ def test_prices_must_come_from_all_files_or_none(call: Call, tmp_path: Path) -> 
         (BARS.iloc[:0].assign(symbol="ETHUSDT"), ["move it away"]),
         ("timestamp,close", ["cannot be read", "move it away"]),
     ],
-    ids=["no symbol", "more", "text", "integers", "no close", "prints", "other pair", "empty",
-         "CSV"],
+    ids=[
+        "no symbol",
+        "more",
+        "text",
+        "integers",
+        "no close",
+        "prints",
+        "other pair",
+        "empty",
+        "CSV",
+    ],
 )
 def test_a_file_that_is_no_import_is_left_alone(
     call: Call, tmp_path: Path, content: object, words: list[str]
@@ -901,7 +1118,10 @@ def command(*arguments: object) -> subprocess.CompletedProcess:
     """Run the real command."""
     return subprocess.run(
         [sys.executable, "-m", "scripts.import_data", *map(str, arguments)],
-        cwd=ROOT, capture_output=True, text=True, timeout=120,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 
@@ -940,12 +1160,12 @@ def test_a_year_of_minutes_takes_seconds_and_less_than_a_gigabyte(
     rows = 525_600
     source = tmp_path / f"year.{ending}"
     bar = (
-        "printf('%d,\"%.8f\",\"%.8f\",\"%.8f\",\"%.8f\",\"12.34500000\",%d,\"1234567.12345678\",1234,"
-        "\"6.12345678\",\"612345.12345678\",\"0\"', 1735689600000 + i * 60000, 90000 + i * 0.01,"
+        'printf(\'%d,"%.8f","%.8f","%.8f","%.8f","12.34500000",%d,"1234567.12345678",1234,'
+        '"6.12345678","612345.12345678","0"\', 1735689600000 + i * 60000, 90000 + i * 0.01,'
         " 90010 + i * 0.01, 89990 + i * 0.01, 90001 + i * 0.01, 1735689659999 + i * 60000)"
     )
     with duckdb.connect() as connection:
-        (lines,), = connection.execute(
+        ((lines,),) = connection.execute(
             f"select list({bar} order by i) from range({rows}) as years (i)"
         ).fetchall()
     if ending == "json":
@@ -960,9 +1180,22 @@ def test_a_year_of_minutes_takes_seconds_and_less_than_a_gigabyte(
         " print(time.time() - start, int(peak[1]) / 1024)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", measured, str(source), "--kind", "spot", "--symbol", "BTCUSDT",
-         "--out", str(tmp_path)],
-        cwd=ROOT, capture_output=True, text=True, timeout=120,
+        [
+            sys.executable,
+            "-c",
+            measured,
+            str(source),
+            "--kind",
+            "spot",
+            "--symbol",
+            "BTCUSDT",
+            "--out",
+            str(tmp_path),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert f"{rows} rows read, {rows} new" in done.stderr, done.stderr
     seconds, megabytes = map(float, done.stdout.splitlines()[-1].split())
@@ -977,7 +1210,8 @@ FREQTRADE = {
     "funding": "futures/BTC_USDT_USDT-8h-funding_rate.feather",
 }
 RAW = {
-    "spot": "binance_spot_BTCUSDT_5m", "perp": "binance_perp_BTCUSDT_5m",
+    "spot": "binance_spot_BTCUSDT_5m",
+    "perp": "binance_perp_BTCUSDT_5m",
     "funding": "binance_funding_BTCUSDT",
 }
 COMMON_SPAN = "timestamp >= '2025-01-01' and timestamp < '2025-04-01'"
@@ -989,7 +1223,11 @@ def freqtrade_project(new_project: Callable[[], Project]) -> Project:
     project = new_project()
     for kind, name in FREQTRADE.items():
         done = project.run(
-            MARKET_DATA / "freqtrade" / name, "--kind", kind, "--symbol", "BTCUSDT",
+            MARKET_DATA / "freqtrade" / name,
+            "--kind",
+            kind,
+            "--symbol",
+            "BTCUSDT",
             module="scripts.import_data",
         )
         assert done.returncode == 0, done.stderr
@@ -998,9 +1236,7 @@ def freqtrade_project(new_project: Callable[[], Project]) -> Project:
 
 @needs_market_data
 @pytest.mark.parametrize("kind", ["spot", "perp"])
-def test_freqtrades_closes_are_those_of_the_exchange(
-    freqtrade_project: Project, kind: str
-) -> None:
+def test_freqtrades_closes_are_those_of_the_exchange(freqtrade_project: Project, kind: str) -> None:
     imported = freqtrade_project.root / "data" / "raw" / f"imported_{kind}_BTCUSDT_5m.parquet"
     closes = [
         table(path, f"where {COMMON_SPAN} order by timestamp")
@@ -1013,7 +1249,7 @@ def test_freqtrades_closes_are_those_of_the_exchange(
 
 @needs_market_data
 def test_freqtrades_files_run_and_give_the_figures_of_the_exchanges(
-    freqtrade_project: Project
+    freqtrade_project: Project,
 ) -> None:
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")

@@ -41,9 +41,7 @@ TIME_FORMS: dict[str, tuple[str, object]] = {
     "SWITCHUSDT": ("timestamp", np.where(np.arange(BARS) < 90, EPOCH_MS, EPOCH_MS * 1_000)),
     "ISOUSDT": ("timestamp", [time.isoformat() for time in TIMES]),
     "ISONAIVEUSDT": ("timestamp", [time.strftime("%Y-%m-%d %H:%M:%S") for time in TIMES]),
-    "ISOOFFSETUSDT": ("timestamp", [
-        time.tz_convert("Asia/Kolkata").isoformat() for time in TIMES
-    ]),
+    "ISOOFFSETUSDT": ("timestamp", [time.tz_convert("Asia/Kolkata").isoformat() for time in TIMES]),
     "DIGITSUSDT": ("timestamp", [str(ms) for ms in EPOCH_MS]),
     "NEWYORKUSDT": ("timestamp", TIMES.tz_convert("America/New_York")),
 }
@@ -69,16 +67,26 @@ def write_whole_and_split(folder: Path) -> None:
     symbols = {"AAA": 1, "BBB": 3}
     for leg, close in zip(("spot", "perp"), prices(), strict=True):
         for suffix, parts in (("WHOLE", 1), ("SPLIT", 5)):
-            both = pd.concat([
-                pd.DataFrame({"timestamp": TIMES, "close": close * factor, "symbol": name + suffix})
-                for name, factor in symbols.items()
-            ]).sample(frac=1, random_state=3)
+            both = pd.concat(
+                [
+                    pd.DataFrame(
+                        {"timestamp": TIMES, "close": close * factor, "symbol": name + suffix}
+                    )
+                    for name, factor in symbols.items()
+                ]
+            ).sample(frac=1, random_state=3)
             for part, rows in enumerate(np.array_split(random.permutation(len(both)), parts)):
                 write_parquet(folder / f"{leg}_{suffix}{part}.parquet", both.iloc[rows])
-    write_parquet(folder / "funding_of_both.parquet", pd.concat([
-        pd.DataFrame({"timestamp": PRINT_TIMES, "rate": 1e-4, "symbol": name + suffix})
-        for name in symbols for suffix in ("WHOLE", "SPLIT")
-    ]))
+    write_parquet(
+        folder / "funding_of_both.parquet",
+        pd.concat(
+            [
+                pd.DataFrame({"timestamp": PRINT_TIMES, "rate": 1e-4, "symbol": name + suffix})
+                for name in symbols
+                for suffix in ("WHOLE", "SPLIT")
+            ]
+        ),
+    )
 
 
 def write_duplicates(folder: Path) -> None:
@@ -89,9 +97,13 @@ def write_duplicates(folder: Path) -> None:
     write_parquet(folder / "spot_TWICE_a.parquet", pd.concat([wrong, frame.iloc[:10]]))
     write_parquet(folder / "spot_TWICE_b.parquet", frame)
     write_parquet(folder / "perp_TWICE.parquet", frame.assign(close=perp))
-    funding = pd.DataFrame({
-        "timestamp": PRINT_TIMES, "rate": np.arange(len(PRINT_TIMES)) * 1e-5, "symbol": "TWICE",
-    })
+    funding = pd.DataFrame(
+        {
+            "timestamp": PRINT_TIMES,
+            "rate": np.arange(len(PRINT_TIMES)) * 1e-5,
+            "symbol": "TWICE",
+        }
+    )
     late = funding.assign(timestamp=funding["timestamp"] + pd.Timedelta("7ms"))
     write_parquet(folder / "funding_TWICE.parquet", pd.concat([funding, late]))
 
@@ -121,8 +133,9 @@ def test_every_form_gives_the_same_figures(built: tuple, symbol: str) -> None:
 
 
 def test_bars_are_where_they_were_written(built: tuple) -> None:
-    span = built[0].query("select distinct min(ts) as first, max(ts) as last from prices_merged"
-                          " group by symbol")
+    span = built[0].query(
+        "select distinct min(ts) as first, max(ts) as last from prices_merged group by symbol"
+    )
     assert span["first"].tolist() == [START.tz_localize(None)]
     assert span["last"].tolist() == [TIMES[-1].tz_localize(None)]
 
@@ -142,7 +155,12 @@ def test_odd_file_names(project: Project, tmp_path: Path) -> None:
     write_parquet(folder / "先物, perp2 100%.parquet", pd.DataFrame({"x": [1]}))
     (run_folder,) = project.run_folders(
         *(item for leg, path in paths.items() for item in (f"--{leg}", path)),
-        "--symbol", "BTCUSDT", "--beta_window", 20, "--out", tmp_path / "out put",
+        "--symbol",
+        "BTCUSDT",
+        "--beta_window",
+        20,
+        "--out",
+        tmp_path / "out put",
     )
     assert run_folder.parent == tmp_path / "out put"
     assert read_metrics(run_folder)["symbol"] == "BTCUSDT"
@@ -162,7 +180,9 @@ def test_symbols_columns_and_files_split_and_shuffled(built: tuple) -> None:
 def test_duplicates_are_dropped_and_the_last_conflict_wins(built: tuple) -> None:
     project, metrics = built
     assert metrics["TWICE"]["incidents"] == {
-        "conflicting_bars": 1, "duplicate_bars": 1, "duplicate_prints": len(PRINT_TIMES)
+        "conflicting_bars": 1,
+        "duplicate_bars": 1,
+        "duplicate_prints": len(PRINT_TIMES),
     }
     closes = project.query(
         "select close_spot from prices_merged where symbol = 'TWICE' order by ts"

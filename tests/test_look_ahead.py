@@ -12,9 +12,7 @@ from tests import reference
 from tests.conftest import Project, write_parquet
 from tests.test_inputs import PRINT_TIMES, TIMES, prices
 
-OWN_BAR_UNKNOWN = [
-    "unhedged", "naive", "rolling_ols", "vol_scaled", *reference.more_strategies()
-]
+OWN_BAR_UNKNOWN = ["unhedged", "naive", "rolling_ols", "vol_scaled", *reference.more_strategies()]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +36,8 @@ def ratios(
             write_parquet(folder / f"{leg}.parquet", frame)
         project.build(
             **{leg: str(folder / f"{leg}.parquet") for leg in ("spot", "perp", "funding")},
-            beta_window=24, vol_window=6,
+            beta_window=24,
+            vol_window=6,
         )
         found[name] = project.query(
             "select strategy, ts, hedge_ratio, is_next_bar from int_hedge_ratios"

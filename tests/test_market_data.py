@@ -23,21 +23,77 @@ FIGURES = (
 ).split()
 BTC_1H = {
     "unhedged": (0, 0.09725576046, -0.5007596945, 0, 0, -0.07992670786, -0.07992670786, 0),
-    "naive": (0.999453695, 5.678661145, -0.002219244381, 1.955154877, 0.08045799,
-              0.08427132417, 0.1122891972, -0.745900186),
-    "static_ols": (0.9994536933, 5.678570958, -0.002217446691, 1.955050077, 0.0804536773,
-                   0.084270066, 0.1122788941, -0.7458602044),
-    "rolling_ols": (0.9994545901, 5.697120604, -0.002108012593, 2.054549043, 0.08033525856,
-                    0.08448472064, 0.1121826216, -0.7459136125),
-    "vol_scaled": (0.9355799055, 1.146383464, -0.09091667147, 61.37636146, 0.07490483283,
-                   0.1833430702, 0.1956211155, -0.5823544694),
+    "naive": (
+        0.999453695,
+        5.678661145,
+        -0.002219244381,
+        1.955154877,
+        0.08045799,
+        0.08427132417,
+        0.1122891972,
+        -0.745900186,
+    ),
+    "static_ols": (
+        0.9994536933,
+        5.678570958,
+        -0.002217446691,
+        1.955050077,
+        0.0804536773,
+        0.084270066,
+        0.1122788941,
+        -0.7458602044,
+    ),
+    "rolling_ols": (
+        0.9994545901,
+        5.697120604,
+        -0.002108012593,
+        2.054549043,
+        0.08033525856,
+        0.08448472064,
+        0.1121826216,
+        -0.7459136125,
+    ),
+    "vol_scaled": (
+        0.9355799055,
+        1.146383464,
+        -0.09091667147,
+        61.37636146,
+        0.07490483283,
+        0.1833430702,
+        0.1956211155,
+        -0.5823544694,
+    ),
 }
-BNB_1H = (0.9987548068, -0.5533653318, -0.02440567112, 2.364838945, -0.01572352671,
-          -0.0115114323, -0.007713297863, -1.03087708)
-DOGE_1H = (0.9996867757, 2.563490634, -0.005936928179, 2.103936008, 0.04096841322,
-           0.0438339267, 0.02775106252, -0.03892571789)
-BTC_4H = (0.9998027114, 9.491194313, -0.001537596837, 1.38650869, 0.08030213476,
-          0.08425288833, 0.1118489117, -0.7333051918)
+BNB_1H = (
+    0.9987548068,
+    -0.5533653318,
+    -0.02440567112,
+    2.364838945,
+    -0.01572352671,
+    -0.0115114323,
+    -0.007713297863,
+    -1.03087708,
+)
+DOGE_1H = (
+    0.9996867757,
+    2.563490634,
+    -0.005936928179,
+    2.103936008,
+    0.04096841322,
+    0.0438339267,
+    0.02775106252,
+    -0.03892571789,
+)
+BTC_4H = (
+    0.9998027114,
+    9.491194313,
+    -0.001537596837,
+    1.38650869,
+    0.08030213476,
+    0.08425288833,
+    0.1118489117,
+    -0.7333051918,
+)
 
 
 def raw(leg: str, symbol: str) -> Path:
@@ -50,8 +106,18 @@ def three_symbols(new_project: Callable[[], Project]) -> tuple[Project, dict[str
     """A run at 1h over everything there is: project, run folders by symbol, stderr."""
     project = new_project()
     done = project.run(
-        "--spot", raw("spot", "*"), "--perp", raw("perp", "*"), "--funding", raw("funding", "*"),
-        "--timeframe", "1h", "--fees_bps", 1, "--out", "out",
+        "--spot",
+        raw("spot", "*"),
+        "--perp",
+        raw("perp", "*"),
+        "--funding",
+        raw("funding", "*"),
+        "--timeframe",
+        "1h",
+        "--fees_bps",
+        1,
+        "--out",
+        "out",
     )
     assert done.returncode == 0, done.stderr
     folders = {Path(line).parent.name: Path(line) for line in done.stdout.splitlines()}
@@ -132,7 +198,8 @@ def test_intervals_of_bitcoin_agree_with_numpy(three_symbols: tuple) -> None:
         "from hedge_intervals where symbol = 'BTCUSDT' and strategy = 'rolling_ols'"
     ).set_index("metric")
     for metric, drawn in (
-        ("sharpe", sharpes[:, 0]), ("sharpe_vs_naive", sharpes[:, 0] - sharpes[:, 1])
+        ("sharpe", sharpes[:, 0]),
+        ("sharpe_vs_naive", sharpes[:, 0] - sharpes[:, 1]),
     ):
         row = found.loc[metric]
         assert row["std_error"] == pytest.approx(drawn.std(ddof=1), rel=0.1)
@@ -141,9 +208,9 @@ def test_intervals_of_bitcoin_agree_with_numpy(three_symbols: tuple) -> None:
 
 
 def test_a_ratio_of_one_is_enough_for_bitcoin(three_symbols: tuple) -> None:
-    (verdict,) = three_symbols[0].query(
-        "from hedge_verdict where symbol = 'BTCUSDT'"
-    ).to_dict("records")
+    (verdict,) = (
+        three_symbols[0].query("from hedge_verdict where symbol = 'BTCUSDT'").to_dict("records")
+    )
     assert not verdict["is_replaced"]
     assert verdict["verdict"].startswith("BTCUSDT 1h: β = 1 ")
     assert verdict["mean_funding_rate"] == pytest.approx(0.08045799 / 11_439 * 8, rel=1e-6)
@@ -154,8 +221,11 @@ def test_a_ratio_of_one_is_enough_for_bitcoin(three_symbols: tuple) -> None:
 
 def test_bitcoin_at_four_hours(project: Project) -> None:
     metrics = project.build(
-        spot=str(raw("spot", "BTCUSDT_5m")), perp=str(raw("perp", "BTCUSDT_5m")),
-        funding=str(raw("funding", "BTCUSDT")), timeframe="4h", beta_window=180,
+        spot=str(raw("spot", "BTCUSDT_5m")),
+        perp=str(raw("perp", "BTCUSDT_5m")),
+        funding=str(raw("funding", "BTCUSDT")),
+        timeframe="4h",
+        beta_window=180,
     )["BTCUSDT"]
     assert metrics["sample"]["evaluated_bars"] == 2_859
     assert_figures(metrics["strategies"]["rolling_ols"], BTC_4H)
@@ -188,11 +258,19 @@ def odd_spans(new_project: Callable[[], Project]) -> Project:
     project = new_project()
     february = "timestamp >= '2025-02-01 00:00+00' and timestamp < '2025-03-01 00:00+00'"
     sources = {
-        "CLEANMONTH": ({leg: raw(leg, "BTCUSDT_5m") for leg in ("spot", "perp")}
-                       | {"funding": raw("funding", "BTCUSDT")}, february),
-        "NOTEBOOK": ({leg: MARKET_DATA / "reference" / f"{leg}_BTCUSDT_1h.parquet"
-                      for leg in ("spot", "perp")}
-                     | {"funding": MARKET_DATA / "reference" / "funding_BTCUSDT.parquet"}, "true"),
+        "CLEANMONTH": (
+            {leg: raw(leg, "BTCUSDT_5m") for leg in ("spot", "perp")}
+            | {"funding": raw("funding", "BTCUSDT")},
+            february,
+        ),
+        "NOTEBOOK": (
+            {
+                leg: MARKET_DATA / "reference" / f"{leg}_BTCUSDT_1h.parquet"
+                for leg in ("spot", "perp")
+            }
+            | {"funding": MARKET_DATA / "reference" / "funding_BTCUSDT.parquet"},
+            "true",
+        ),
     }
     with duckdb.connect() as connection:
         for symbol, (legs, condition) in sources.items():
@@ -244,15 +322,20 @@ def test_longer_bars_hedge_better(new_project: Callable[[], Project]) -> None:
     rows = seed.read_text().splitlines(keepends=True)
     seed.write_text("".join(row for row in rows if not re.match("static|rolling|vol_", row)))
     project.build(
-        strategy="naive", spot=str(raw("spot", "BTCUSDT_5m")), perp=str(raw("perp", "BTCUSDT_5m")),
-        funding=str(raw("funding", "BTCUSDT")), timeframe=list(EFFECTIVENESS),
+        strategy="naive",
+        spot=str(raw("spot", "BTCUSDT_5m")),
+        perp=str(raw("perp", "BTCUSDT_5m")),
+        funding=str(raw("funding", "BTCUSDT")),
+        timeframe=list(EFFECTIVENESS),
     )
     reductions = project.query(
         "select timeframe, variance_reduction_price from hedge_metrics where strategy = 'naive'"
     ).set_index("timeframe")["variance_reduction_price"]
     closes = {
-        leg: pd.read_parquet(raw(leg, "BTCUSDT_5m"), columns=["timestamp", "close"])
-        .set_index("timestamp")["close"] for leg in ("spot", "perp")
+        leg: pd.read_parquet(raw(leg, "BTCUSDT_5m"), columns=["timestamp", "close"]).set_index(
+            "timestamp"
+        )["close"]
+        for leg in ("spot", "perp")
     }
     # after the first bar of 4h, which has no return
     start = pd.Timestamp("2024-10-01 04:00", tz="UTC")

@@ -47,15 +47,18 @@ def outputs(cells: nbformat.NotebookNode) -> list[list[dict[str, str]]]:
     """Return what each code cell shows, by kind: texts as they are, plots as there."""
     return [
         [
-            {"stream": output["text"]} if output["output_type"] == "stream"
-            else {"error": output["evalue"]} if output["output_type"] == "error"
+            {"stream": output["text"]}
+            if output["output_type"] == "stream"
+            else {"error": output["evalue"]}
+            if output["output_type"] == "error"
             else {
                 kind: "" if kind == "image/png" else content
                 for kind, content in output["data"].items()
             }
             for output in cell["outputs"]
         ]
-        for cell in cells["cells"] if cell["cell_type"] == "code"
+        for cell in cells["cells"]
+        if cell["cell_type"] == "code"
     ]
 
 
@@ -63,7 +66,8 @@ def texts(cells: nbformat.NotebookNode) -> list[str]:
     """Return all that the code cells show as plain text."""
     return [
         output.get("text/plain", output.get("stream", ""))
-        for cell in outputs(cells) for output in cell
+        for cell in outputs(cells)
+        for output in cell
     ]
 
 
@@ -109,7 +113,8 @@ def test_what_should_add_up_does(executed: nbformat.NotebookNode) -> None:
         line.split()[-1]
         for text in texts(executed)
         for _, _, after in [text.partition("largest_difference")]
-        for line in after.splitlines() if line.strip()
+        for line in after.splitlines()
+        if line.strip()
     ]
     # the slopes of a strategy, and the returns of seven
     assert differences == ["0"] * 8
@@ -134,9 +139,7 @@ def test_small_markers_keep_their_colour() -> None:
     drawn = io.BytesIO()
     figure.savefig(drawn)
     plt.close(figure)
-    small = base64.b64decode(
-        notebook.in_few_colours(base64.b64encode(drawn.getvalue()).decode())
-    )
+    small = base64.b64decode(notebook.in_few_colours(base64.b64encode(drawn.getvalue()).decode()))
     before, after = (
         np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=int)
         for png in (drawn.getvalue(), small)

@@ -20,20 +20,42 @@ RAW_TIMES = pd.date_range(TIMES[0], periods=12 * len(TIMES), freq="5min")
 
 def raw_bars(symbol: str, close: np.ndarray) -> pd.DataFrame:
     """Return 5m bars whose hourly closes are given, with volume 1 each."""
-    return pd.DataFrame({
-        "timestamp": RAW_TIMES, "close": np.repeat(close, 12), "volume": 1.0, "symbol": symbol,
-    })
+    return pd.DataFrame(
+        {
+            "timestamp": RAW_TIMES,
+            "close": np.repeat(close, 12),
+            "volume": 1.0,
+            "symbol": symbol,
+        }
+    )
 
 
 ODD_NAME = "A'; drop table x; --$(touch here){{ y }}/../\""
 # what must give the same figures as CLEAN
 HARMLESS = [
-    "STRAY", "INFINITEVOLUME", "MIDDLERAWBAR", "REVERSED", "TWICE", "TINY", "HUGE", "THOUSANDS",
-    "HOURLYPRINTS", "MOREFUNDING", "LOCALTIME", ODD_NAME,
+    "STRAY",
+    "INFINITEVOLUME",
+    "MIDDLERAWBAR",
+    "REVERSED",
+    "TWICE",
+    "TINY",
+    "HUGE",
+    "THOUSANDS",
+    "HOURLYPRINTS",
+    "MOREFUNDING",
+    "LOCALTIME",
+    ODD_NAME,
 ]
 CASES = [
-    "CLEAN", *HARMLESS, "LASTRAWBAR", "LATESTART", "EARLYEND", "NOFIRSTPRINT", "CLOCKBACK",
-    "SUMMERTIME", "WINTERTIME",
+    "CLEAN",
+    *HARMLESS,
+    "LASTRAWBAR",
+    "LATESTART",
+    "EARLYEND",
+    "NOFIRSTPRINT",
+    "CLOCKBACK",
+    "SUMMERTIME",
+    "WINTERTIME",
 ]
 
 
@@ -70,9 +92,9 @@ def legs_of(case: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         case "LOCALTIME":  # zoned times of a place with half an hour's offset
             spot = spot.assign(timestamp=spot["timestamp"].dt.tz_convert("Asia/Kolkata"))
         case "LATESTART":
-            perp = perp[12 * 24:]
+            perp = perp[12 * 24 :]
         case "EARLYEND":
-            perp = perp[:-12 * 24]
+            perp = perp[: -12 * 24]
         case "NOFIRSTPRINT":
             funding = funding[1:]
         case "CLOCKBACK":  # three hours stamped an hour early, over the one before
@@ -83,8 +105,12 @@ def legs_of(case: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
             change = "2025-03-05" if case == "SUMMERTIME" else "2025-10-30"
             ahead = pd.Timestamp(change, tz="UTC") - TIMES[0]
             spot, perp = (
-                leg.assign(timestamp=(leg["timestamp"] + ahead).dt.tz_convert("America/New_York")
-                           .dt.tz_localize(None).dt.tz_localize("UTC"))
+                leg.assign(
+                    timestamp=(leg["timestamp"] + ahead)
+                    .dt.tz_convert("America/New_York")
+                    .dt.tz_localize(None)
+                    .dt.tz_localize("UTC")
+                )
                 for leg in (spot, perp)
             )
             funding = funding.assign(timestamp=funding["timestamp"] + ahead)
@@ -139,8 +165,10 @@ CONSEQUENCES = {
     "NOFIRSTPRINT": (200, {"missing_print": 1}),
     # the hour written twice, where the later row of the file wins, and the one left empty;
     # between them the legs are an hour apart
-    "CLOCKBACK": (199, {"basis_beyond_bound": 1, "conflicting_bars": 1, "missing_bars": 1,
-                        "price_jump": 1}),
+    "CLOCKBACK": (
+        199,
+        {"basis_beyond_bound": 1, "conflicting_bars": 1, "missing_bars": 1, "price_jump": 1},
+    ),
     # the hour that the clock skips, in both legs, or has twice; bars lie before the first print
     "SUMMERTIME": (200, {"missing_bars": 2, "missing_print": 1}),
     "WINTERTIME": (199, {"conflicting_bars": 2, "missing_print": 1}),
@@ -172,12 +200,21 @@ def test_a_volume_that_is_not_known_adds_none(built: tuple) -> None:
 
 def test_null_in_a_price_column_fails_but_a_missing_column_does_not(tmp_path: Path) -> None:
     macros = inputs.input_macros({})
-    path = write_parquet(tmp_path / "spot_BTCUSDT.parquet", pd.DataFrame({
-        "timestamp": TIMES[:3], "open": [1.0, np.nan, 1.0], "close": 1.0,
-    }))
+    path = write_parquet(
+        tmp_path / "spot_BTCUSDT.parquet",
+        pd.DataFrame(
+            {
+                "timestamp": TIMES[:3],
+                "open": [1.0, np.nan, 1.0],
+                "close": 1.0,
+            }
+        ),
+    )
     with duckdb.connect() as connection:
-        columns = [{"name": row[0], "type": row[1]} for row in connection.execute(
-            f"describe from '{path}'").fetchall()]
+        columns = [
+            {"name": row[0], "type": row[1]}
+            for row in connection.execute(f"describe from '{path}'").fetchall()
+        ]
         select = macros.bars_from_files([{"files": [str(path)], "columns": columns}])
         usable = connection.execute(f"select is_usable, high, source_row from ({select})")
         assert usable.fetchall() == [(True, None, 1), (False, None, 2), (True, None, 3)]

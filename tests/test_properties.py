@@ -24,15 +24,20 @@ prices = st.floats(1e-6, 1e6)
 # a raw bar: its place, four prices, a volume in eighths so that sums are exact
 raw_bars = st.lists(
     st.tuples(
-        st.integers(0, 6 * PER_HOUR - 1), st.tuples(prices, prices, prices, prices),
+        st.integers(0, 6 * PER_HOUR - 1),
+        st.tuples(prices, prices, prices, prices),
         st.integers(0, 800).map(lambda eighths: eighths / 8),
     ),
-    min_size=1, max_size=60, unique_by=lambda bar: bar[0],
+    min_size=1,
+    max_size=60,
+    unique_by=lambda bar: bar[0],
 )
 # a print: its hour, and a rate
 prints = st.lists(
     st.tuples(st.integers(-20, 60), st.floats(-0.01, 0.01)),
-    min_size=1, max_size=30, unique_by=lambda one: one[0],
+    min_size=1,
+    max_size=30,
+    unique_by=lambda one: one[0],
 )
 # the hours that both legs have bars of
 hours = st.lists(st.integers(0, 48), min_size=2, max_size=40, unique=True)
@@ -77,10 +82,14 @@ def resampled(
     """Return the hours that the models make of raw bars: ts, open, …, volume, raw_bars."""
     files = files or ["a"] * len(bars)
     with database() as connection:
-        insert(connection, "stg_spot_bars", [
-            ("X", START + place * RAW_STEP, None, *ohlc, volume, True, file, row)
-            for row, ((place, ohlc, volume), file) in enumerate(zip(bars, files, strict=True))
-        ])
+        insert(
+            connection,
+            "stg_spot_bars",
+            [
+                ("X", START + place * RAW_STEP, None, *ohlc, volume, True, file, row)
+                for row, ((place, ohlc, volume), file) in enumerate(zip(bars, files, strict=True))
+            ],
+        )
         for name in ("int_raw_runs", "int_copied_bars", "int_raw_bars"):
             build(connection, compiled, name)
         build(connection, compiled, "int_bars")
@@ -129,25 +138,34 @@ def accrued(
 ) -> tuple[float, list[float]]:
     """Return the funding that the models give to bars, in all and by bar."""
     with database() as connection:
-        insert(connection, "stg_funding_prints", [
-            ("X", START + hour * HOUR, None, rate, True, "a", row)
-            for row, (hour, rate) in enumerate(funding)
-        ])
+        insert(
+            connection,
+            "stg_funding_prints",
+            [
+                ("X", START + hour * HOUR, None, rate, True, "a", row)
+                for row, (hour, rate) in enumerate(funding)
+            ],
+        )
         connection.execute(
             "create table int_bars (leg varchar, symbol varchar, timeframe varchar,"
             " ts timestamp, close double)"
         )
-        insert(connection, "int_bars", [
-            (leg, "X", "1h", START + hour * HOUR, 100.0)
-            for leg in ("spot", "perp") for hour in bar_hours
-        ])
+        insert(
+            connection,
+            "int_bars",
+            [
+                (leg, "X", "1h", START + hour * HOUR, 100.0)
+                for leg in ("spot", "perp")
+                for hour in bar_hours
+            ],
+        )
         build(connection, compiled, "int_funding_prints")
         build(connection, compiled, "int_merged_bars")
         rows = connection.execute(
             "select funding_rate from int_merged_bars where not is_next_bar and r_spot is not null"
             " order by ts"
         ).fetchall()
-    by_bar = [rate for rate, in rows]
+    by_bar = [rate for (rate,) in rows]
     return sum(by_bar), by_bar
 
 

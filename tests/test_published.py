@@ -58,10 +58,14 @@ class Oracle:
     """Net returns of a hedge of the notebook's sample, by rules that are arguments."""
 
     def __init__(self) -> None:
-        spot, perp, prints = (self.series(*leg) for leg in (
-            ("spot_BTCUSDT_1h", "close"), ("perp_BTCUSDT_1h", "close"),
-            ("funding_BTCUSDT", "fundingRate"),
-        ))
+        spot, perp, prints = (
+            self.series(*leg)
+            for leg in (
+                ("spot_BTCUSDT_1h", "close"),
+                ("perp_BTCUSDT_1h", "close"),
+                ("funding_BTCUSDT", "fundingRate"),
+            )
+        )
         growth = pd.DataFrame({"spot": spot / spot.shift(), "perp": perp / perp.shift()}).dropna()
         self.returns = {"log": np.log(growth).T.values, "simple": (growth - 1).T.values}
         self.funding = prints.reindex(growth.index, method="ffill").values / 8
@@ -82,7 +86,7 @@ class Oracle:
         spot, perp = self.returns[kind]
         betas = np.full(len(spot), np.nan)
         for end in range(rows, len(spot) + 1):
-            x, y = perp[end - rows:end], spot[end - rows:end]
+            x, y = perp[end - rows : end], spot[end - rows : end]
             betas[end - 1] = np.polyfit(x, y, 1)[0]
         return betas
 
@@ -90,11 +94,9 @@ class Oracle:
         """Return the hourly volatility over the 30 rows up to each."""
         return pd.Series(self.returns[kind][0]).rolling(30).std().values
 
-    def net(
-        self, ratio: np.ndarray, kind: str, costs: str, is_funded: bool = True
-    ) -> np.ndarray:
+    def net(self, ratio: np.ndarray, kind: str, costs: str, is_funded: bool = True) -> np.ndarray:
         """Return the net return of each of the last rows, as many as there are ratios."""
-        spot, perp = self.returns[kind][:, -len(ratio):]
+        spot, perp = self.returns[kind][:, -len(ratio) :]
         cost = np.zeros(len(ratio))
         if costs == "published":
             cost[1:] = 0.0006 * np.abs(np.diff(ratio))
@@ -102,13 +104,13 @@ class Oracle:
         elif costs == "own":
             drifted = ratio[:-1] * (1 + perp[:-1]) / (1 + spot[:-1])
             cost = 0.0001 * np.abs(np.append(ratio[0], ratio[1:] - drifted))
-        funding = ratio * self.funding[-len(ratio):] if is_funded else 0
+        funding = ratio * self.funding[-len(ratio) :] if is_funded else 0
         return spot - ratio * perp + funding - cost
 
     def reduction(self, net: np.ndarray, kind: str = "log", spot_rows: int = 0) -> float:
         """Return the variance reduction, against spot's last rows: all, or as many as given."""
         spot = self.returns[kind][0]
-        return 1 - net.var(ddof=1) / spot[-(spot_rows or len(spot)):].var(ddof=1)
+        return 1 - net.var(ddof=1) / spot[-(spot_rows or len(spot)) :].var(ddof=1)
 
     def walk(self) -> dict[str, float]:
         """Return the variance reduction of each step."""
@@ -157,7 +159,10 @@ class Oracle:
         ratio = beta * np.minimum(1, target / vol)
         score("simple_returns", ratio, "simple")
         for name, known in {
-            "own_fees": ratio, "vol_scaled": ratio, "rolling_ols": beta, "naive": np.ones(len(beta))
+            "own_fees": ratio,
+            "vol_scaled": ratio,
+            "rolling_ols": beta,
+            "naive": np.ones(len(beta)),
         }.items():
             score(name, known, "simple", "own")
         return steps
@@ -168,7 +173,11 @@ def make_published(project: Project, *arguments: str) -> subprocess.CompletedPro
     caller = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     return subprocess.run(
         ["make", "published", *arguments, f"VENV={BIN.parent}", "-o", f"{BIN.parent}/.installed"],
-        cwd=project.root, env=caller, capture_output=True, text=True, timeout=300,
+        cwd=project.root,
+        env=caller,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
 
 
@@ -189,8 +198,11 @@ def published(maker: Project) -> tuple[Project, Path, str]:
     page = folder / "a page.md"
     page.write_text(re.sub(r"\|.*\|\n", "", PAGE.read_text()))
     done = make_published(
-        maker, f"SPOT={folder}/spot_BTCUSDT_1h.parquet", f"PERP={folder}/perp_*.parquet",
-        f"FUNDING={folder.name}/funding_BTCUSDT.parquet", f"PAGE={page}",
+        maker,
+        f"SPOT={folder}/spot_BTCUSDT_1h.parquet",
+        f"PERP={folder}/perp_*.parquet",
+        f"FUNDING={folder.name}/funding_BTCUSDT.parquet",
+        f"PAGE={page}",
     )
     assert done.returncode == 0, done.stdout + done.stderr
     maker.database = maker.root / "data" / "published.duckdb"
@@ -217,9 +229,9 @@ def test_its_tables_are_described(published: tuple) -> None:
 @needs_market_data
 @pytest.mark.parametrize("figure", GOLDEN)
 def test_published_figures(published: tuple, figure: str) -> None:
-    (row,) = published[0].query(
-        f"from published_outcome where figure = '{figure}'"
-    ).to_dict("records")
+    (row,) = (
+        published[0].query(f"from published_outcome where figure = '{figure}'").to_dict("records")
+    )
     tolerance = SAME_FIGURE if figure in ROUNDED else TOLERANCE
     assert row["reproduced"] == pytest.approx(GOLDEN[figure], rel=0, abs=tolerance)
     assert row["published"] == GOLDEN[figure]
@@ -243,7 +255,8 @@ def test_each_step_is_what_numpy_says(walk: pd.DataFrame, oracle: Oracle) -> Non
 def test_the_walk_arrives_at_the_figures_of_the_project(published: tuple) -> None:
     """Two implementations that share nothing but staging."""
     own, replicated, product = (
-        published[0].query(query) for query in (
+        published[0].query(query)
+        for query in (
             "select bars, variance_reduction, max_drawdown from published_walk"
             " where name = 'own_fees'",
             "select name, source, bars, variance_reduction, max_drawdown from published_walk"
@@ -285,8 +298,9 @@ def test_the_page_holds_the_tables_figures(published: tuple) -> None:
     walk = project.query("from published_walk order by step")
     assert walk_markdown(walk.to_dict("records")) in PAGE.read_text()
     outcome = project.query("from published_outcome")["reproduced"]
-    percent = 100 * pd.concat([walk[name] for name in (
-        "variance_reduction", "change", "max_drawdown")] + [outcome])
+    percent = 100 * pd.concat(
+        [walk[name] for name in ("variance_reduction", "change", "max_drawdown")] + [outcome]
+    )
     known = np.abs(pd.concat([percent, outcome]).dropna().values)
     prose = re.sub(r"\|.*\|\n", "", PAGE.read_text())
     told = re.findall(r"(?<![\d.])\d+\.(\d{2,})", prose)
@@ -303,7 +317,7 @@ def test_about_half_of_the_variance_is_hedged_least(oracle: Oracle) -> None:
         spot = oracle.returns[kind][0][warmup:]
         vol = np.roll(oracle.volatility(kind), lag)[warmup:]
         is_scaled = vol > 0.5 / np.sqrt(24 * days)
-        assert 0.45 < (spot[is_scaled] ** 2).sum() / (spot ** 2).sum() < 0.6
+        assert 0.45 < (spot[is_scaled] ** 2).sum() / (spot**2).sum() < 0.6
 
 
 @needs_market_data
@@ -320,13 +334,17 @@ def test_both_tables_are_printed(published: tuple) -> None:
 def test_the_projects_own_database_is_left_alone(published: tuple) -> None:
     project, _, _ = published
     assert sorted(path.name for path in (project.root / "data").iterdir()) == [
-        "published.duckdb", "seeds"
+        "published.duckdb",
+        "seeds",
     ]
 
 
 def test_only_make_published_has_the_models(maker: Project) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", LIST_MODELS], cwd=maker.root, capture_output=True, text=True,
+        [sys.executable, "-c", LIST_MODELS],
+        cwd=maker.root,
+        capture_output=True,
+        text=True,
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
@@ -346,14 +364,17 @@ def test_without_arguments_it_says_what_it_needs(maker: Project) -> None:
 
 
 @needs_market_data
-@pytest.mark.parametrize(("changed", "message"), [
-    ({"--perp": None}, "error: missing: PERP; "),
-    ({"--spot": MARKET_DATA / "raw" / "binance_spot_BTCUSDT_5m.parquet"}, "a bar every 5m"),
-    ({"--spot": MARKET_DATA / "raw" / "binance_spot_*.parquet"}, "several pairs (BNBUSDT BTC"),
-    ({"--funding": "nowhere.parquet"}, "nowhere.parquet does not exist"),
-    ({"--page": "dbt_project.yml"}, "dbt_project.yml has no <!-- published_walk -->"),
-    ({"--page": "nowhere.md"}, "nowhere.md cannot be read"),
-])
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"--perp": None}, "error: missing: PERP; "),
+        ({"--spot": MARKET_DATA / "raw" / "binance_spot_BTCUSDT_5m.parquet"}, "a bar every 5m"),
+        ({"--spot": MARKET_DATA / "raw" / "binance_spot_*.parquet"}, "several pairs (BNBUSDT BTC"),
+        ({"--funding": "nowhere.parquet"}, "nowhere.parquet does not exist"),
+        ({"--page": "dbt_project.yml"}, "dbt_project.yml has no <!-- published_walk -->"),
+        ({"--page": "nowhere.md"}, "nowhere.md cannot be read"),
+    ],
+)
 def test_refusals_are_one_sentence(maker: Project, changed: dict, message: str) -> None:
     reference = MARKET_DATA / "reference"
     flags = {

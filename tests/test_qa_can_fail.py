@@ -12,55 +12,65 @@ from tests.conftest import ROOT, Project
 
 # test: a statement that makes the fault in a built database
 FAULTS = {
-    "one_bar_size_per_symbol_and_leg":
-        "insert into int_input_files select * replace ("
-        " 300000 as smallest_bar_size_ms, 3600000 as largest_bar_size_ms)"
-        " from int_input_files where leg = 'spot'",
-    "timeframe_is_a_multiple_of_the_raw_step":
-        "update int_raw_steps set raw_step_ms = 420000 where leg = 'perp'",
-    "coverage_counts_every_raw_bar_once":
-        "update coverage set bars_present = bars_present - 1 where source = 'perp'",
+    "one_bar_size_per_symbol_and_leg": "insert into int_input_files select * replace ("
+    " 300000 as smallest_bar_size_ms, 3600000 as largest_bar_size_ms)"
+    " from int_input_files where leg = 'spot'",
+    "timeframe_is_a_multiple_of_the_raw_step": (
+        "update int_raw_steps set raw_step_ms = 420000 where leg = 'perp'"
+    ),
+    "coverage_counts_every_raw_bar_once": (
+        "update coverage set bars_present = bars_present - 1 where source = 'perp'"
+    ),
     "prices_are_positive": "update int_bars set close = 0 where ts = '2025-05-01'",
     "no_incident_is_an_error": "update data_incidents set severity = 'error'",
     "selected_strategy_is_in_the_seed": "update int_strategies set is_selected = false",
     "strategy_parameters_make_sense": "update int_strategies set vol_target = 0",
     "some_symbol_is_evaluated": "update int_samples set evaluated_bars = 0",
-    "net_return_is_the_sum_of_its_parts":
-        "update returns_decomposed set r_fees = r_fees - 1e-11 where ts = '2025-05-01'",
-    "hedge_and_funding_follow_the_ratio":
-        "update returns_decomposed set r_funding = -r_funding where ts = '2025-05-01'",
-    "fees_follow_the_trades":
-        "update paper_rebalance_log set order_qty = order_qty * 1.01 where seq = 1",
-    "funding_is_conserved":
-        "update prices_merged set funding_rate = 0 where ts = '2025-05-01'",
+    "net_return_is_the_sum_of_its_parts": (
+        "update returns_decomposed set r_fees = r_fees - 1e-11 where ts = '2025-05-01'"
+    ),
+    "hedge_and_funding_follow_the_ratio": (
+        "update returns_decomposed set r_funding = -r_funding where ts = '2025-05-01'"
+    ),
+    "fees_follow_the_trades": (
+        "update paper_rebalance_log set order_qty = order_qty * 1.01 where seq = 1"
+    ),
+    "funding_is_conserved": "update prices_merged set funding_rate = 0 where ts = '2025-05-01'",
     "betas_use_only_rows_before_the_bar":
-        # each bar is given the estimate of the next: one bar of look-ahead
-        "create or replace table int_betas as select * replace"
-        " (lead(beta) over (partition by symbol, timeframe, estimator, beta_window, halflife"
-        " order by ts) as beta)"
-        " from int_betas",
+    # each bar is given the estimate of the next: one bar of look-ahead
+    "create or replace table int_betas as select * replace"
+    " (lead(beta) over (partition by symbol, timeframe, estimator, beta_window, halflife"
+    " order by ts) as beta)"
+    " from int_betas",
     "positions_follow_their_rule":
-        # a trade of a strategy that only enters
-        "update returns_decomposed set hedge_ratio = 1, trade = trade + 1e-5"
-        " where strategy = 'naive_hold' and ts = '2025-05-01'",
-    "warmup_has_no_ratio_and_the_rest_has_one":
-        "update beta_series set hedge_ratio = 0 where status = 'warmup'",
-    "every_strategy_is_scored_on_the_same_bars":
-        "delete from returns_decomposed where strategy = 'naive' and ts = '2025-12-31 23:00'",
-    "no_bar_loses_more_than_everything":
-        "update returns_decomposed set r_net = -1 where ts = '2025-05-01'",
-    "variance_components_add_up":
-        "update variance_components set variance = 0 where component = '2cov_r_spot_r_hedge'",
-    "carry_attribution_adds_up":
-        "update carry_attribution set funding = funding + 1e-8 where month = '2025-05-01'",
-    "order_log_is_complete":
-        "delete from paper_rebalance_log where seq = 100",
-    "order_log_adds_up_to_the_metrics":
-        "update paper_rebalance_log set r_net = r_net + 1e-6 where seq = 100",
-    "intervals_hold_the_figures_of_the_metrics":
-        "update hedge_intervals set estimate = estimate + 1e-8 where metric = 'sharpe'",
-    "drawdowns_stay_within_their_bounds":
-        "update returns_decomposed set drawdown = 0 where strategy = 'unhedged'",
+    # a trade of a strategy that only enters
+    "update returns_decomposed set hedge_ratio = 1, trade = trade + 1e-5"
+    " where strategy = 'naive_hold' and ts = '2025-05-01'",
+    "warmup_has_no_ratio_and_the_rest_has_one": (
+        "update beta_series set hedge_ratio = 0 where status = 'warmup'"
+    ),
+    "every_strategy_is_scored_on_the_same_bars": (
+        "delete from returns_decomposed where strategy = 'naive' and ts = '2025-12-31 23:00'"
+    ),
+    "no_bar_loses_more_than_everything": (
+        "update returns_decomposed set r_net = -1 where ts = '2025-05-01'"
+    ),
+    "variance_components_add_up": (
+        "update variance_components set variance = 0 where component = '2cov_r_spot_r_hedge'"
+    ),
+    "carry_attribution_adds_up": (
+        "update carry_attribution set funding = funding + 1e-8 where month = '2025-05-01'"
+    ),
+    "order_log_is_complete": "delete from paper_rebalance_log where seq = 100",
+    "order_log_adds_up_to_the_metrics": (
+        "update paper_rebalance_log set r_net = r_net + 1e-6 where seq = 100"
+    ),
+    "intervals_hold_the_figures_of_the_metrics": (
+        "update hedge_intervals set estimate = estimate + 1e-8 where metric = 'sharpe'"
+    ),
+    "drawdowns_stay_within_their_bounds": (
+        "update returns_decomposed set drawdown = 0 where strategy = 'unhedged'"
+    ),
 }
 # generic tests: their files are named by dbt
 NOT_FINITE = {
@@ -104,10 +114,13 @@ def database(sample_project: tuple[Project, Path]) -> Iterator[duckdb.DuckDBPyCo
         connection.rollback()
 
 
-@pytest.mark.parametrize(("test", "fault"), [
-    *FAULTS.items(),
-    *((f"{mart}_is_sound", f"update {mart} set {fault}") for mart, fault in NOT_FINITE.items()),
-])
+@pytest.mark.parametrize(
+    ("test", "fault"),
+    [
+        *FAULTS.items(),
+        *((f"{mart}_is_sound", f"update {mart} set {fault}") for mart, fault in NOT_FINITE.items()),
+    ],
+)
 def test_it_passes_as_built_and_fails_on_its_fault(
     database: duckdb.DuckDBPyConnection, tests_sql: dict[str, str], test: str, fault: str
 ) -> None:

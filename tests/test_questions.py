@@ -49,7 +49,9 @@ def test_help_lists_what_there_is_and_every_example_runs(
     lines = "\n".join(e if e.startswith(".") else f"{e};" for e in listed["example"])
     done = subprocess.run(
         [DUCKDB, "-readonly", "-bail", "-csv", project.database],
-        input=lines, capture_output=True, text=True,
+        input=lines,
+        capture_output=True,
+        text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
     for example in examples["question"] + examples["table"]:
@@ -61,15 +63,23 @@ def box_width(project: Project, query: str) -> int:
     """Return how wide the client prints an answer."""
     done = subprocess.run(
         [DUCKDB, "-readonly", project.database, "-c", query],
-        capture_output=True, text=True, check=True,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return max(map(len, done.stdout.splitlines()))
 
 
 @pytest.mark.parametrize(
     "question",
-    ["hedge_help()", "compare_strategies()", "what_if(5, funding_factor := 0.5)",
-     "funding_by_month()", "worst_drawdowns()", "hedge_on('2025-06-01 12:00')"],
+    [
+        "hedge_help()",
+        "compare_strategies()",
+        "what_if(5, funding_factor := 0.5)",
+        "funding_by_month()",
+        "worst_drawdowns()",
+        "hedge_on('2025-06-01 12:00')",
+    ],
 )
 def test_an_answer_fits_a_terminal(project: Project, question: str) -> None:
     assert 80 < box_width(project, f"from {question}") <= 120
@@ -80,8 +90,10 @@ def test_what_if_nothing_changes(project: Project) -> None:
     found = project.query("from what_if(1)").set_index("strategy")
     for column in ("variance_reduction", "sharpe", "total_return", "fees", "funding"):
         np.testing.assert_allclose(
-            found.loc[metrics.index, column], metrics[column],
-            atol=6e-7 if column == "sharpe" else 6e-9, rtol=0,
+            found.loc[metrics.index, column],
+            metrics[column],
+            atol=6e-7 if column == "sharpe" else 6e-9,
+            rtol=0,
         )
 
 
@@ -108,7 +120,7 @@ def test_what_if_fees_and_funding_are_others(
         assert row["variance_reduction"] == pytest.approx(
             1 - net.var() / bars["r_spot"].var(), abs=6e-9
         )
-        assert row["sharpe"] == pytest.approx(net.mean() / net.std() * 8760 ** 0.5, abs=6e-7)
+        assert row["sharpe"] == pytest.approx(net.mean() / net.std() * 8760**0.5, abs=6e-7)
 
 
 def test_what_if_a_trade_costs_all_there_is(project: Project) -> None:
@@ -124,16 +136,18 @@ def test_the_worst_drawdown_is_that_of_the_metrics(project: Project) -> None:
     np.testing.assert_allclose(worst[metrics.index], metrics, rtol=0, atol=6e-7)
     assert falls.groupby("strategy").size().max() == 4
     for name in ("naive", "unhedged"):
-        rows = project.query(
-            f"select ts, drawdown from returns_decomposed where strategy = '{name}'"
-        ).set_index("ts")["drawdown"].sort_index()
+        rows = (
+            project.query(f"select ts, drawdown from returns_decomposed where strategy = '{name}'")
+            .set_index("ts")["drawdown"]
+            .sort_index()
+        )
         own = falls[falls["strategy"] == name]
         assert own["drawdown"].is_monotonic_increasing
         for fall in own.itertuples():
-            spell = rows[fall.first_ts:]
+            spell = rows[fall.first_ts :]
             if not pd.isna(fall.made_up_ts):
                 assert rows[fall.made_up_ts] == 0
-                spell = spell[:fall.made_up_ts].iloc[:-1]
+                spell = spell[: fall.made_up_ts].iloc[:-1]
             assert (spell < 0).all()
             assert spell.min() == pytest.approx(fall.drawdown, abs=6e-7)
             assert spell.idxmin() == fall.lowest_ts
@@ -155,8 +169,11 @@ def test_a_month_is_that_of_the_attribution(project: Project) -> None:
 
 @pytest.mark.parametrize(
     ("moment", "decided"),
-    [("2025-06-01 12:00", "2025-06-01 12:00"), ("2025-06-01 12:59:59", "2025-06-01 12:00"),
-     ("2030-01-01", "2026-01-01 00:00")],
+    [
+        ("2025-06-01 12:00", "2025-06-01 12:00"),
+        ("2025-06-01 12:59:59", "2025-06-01 12:00"),
+        ("2030-01-01", "2026-01-01 00:00"),
+    ],
 )
 def test_the_order_in_force(project: Project, moment: str, decided: str) -> None:
     (row,) = project.query(f"from hedge_on('{moment}')").to_dict("records")
@@ -177,7 +194,7 @@ def test_compared_strategies_stand_with_their_intervals(project: Project) -> Non
             expected = [round(value, digits) for value in (row.ci_low, row.ci_high)]
             assert list(found.loc[row.strategy, interval]) == pytest.approx(expected, abs=1e-9)
             assert found.loc[row.strategy, figure] == pytest.approx(
-                row.estimate, abs=0.6 * 10 ** -digits
+                row.estimate, abs=0.6 * 10**-digits
             )
 
 
@@ -196,7 +213,7 @@ def runs(sample_project: tuple[Project, Path], tmp_path_factory: pytest.TempPath
 
     put("1h/2026-01-02_03-04-05")
     put("1h/2026-01-02_03-04-05_2", selected_strategy="naive")
-    put("4h/2026-03-01_00-00-00", timeframe="4h", strategies={"$old \"one\"": {"sharpe": 1.5}})
+    put("4h/2026-03-01_00-00-00", timeframe="4h", strategies={'$old "one"': {"sharpe": 1.5}})
     (root / "BTCUSDT/1h/latest").symlink_to("2026-01-02_03-04-05_2")
     put("4h/latest")
     put("4h/.writing-abc")
@@ -218,8 +235,11 @@ def compared(project: Project, folder: Path) -> pd.DataFrame:
 def test_runs_are_compared_the_newest_first(project: Project, runs: Path) -> None:
     found = compared(project, runs)
     assert list(found["run"].str.removeprefix(f"{runs}/BTCUSDT/").drop_duplicates()) == [
-        "4h/2026-03-01_00-00-00", "1h/2026-01-02_03-04-05_2", "1h/2026-01-02_03-04-05",
-        "1h/2025-12-31_00-00-00", "oldest",
+        "4h/2026-03-01_00-00-00",
+        "1h/2026-01-02_03-04-05_2",
+        "1h/2026-01-02_03-04-05",
+        "1h/2025-12-31_00-00-00",
+        "oldest",
     ]
     metrics = project.query("from hedge_metrics").set_index("strategy")
     whole = found[found["run"].str.endswith("03-04-05")].set_index("strategy")
@@ -230,9 +250,13 @@ def test_runs_are_compared_the_newest_first(project: Project, runs: Path) -> Non
     assert list(whole.index[whole["is_selected"]]) == ["rolling_ols"]
     (sample,) = project.query("select start_ts, end_ts from int_samples").to_dict("records")
     for column, value in {
-        "built_ts": pd.Timestamp("2026-01-02 03:04:05"), "symbol": "BTCUSDT", "timeframe": "1h",
-        "fees_bps": 1, "perp_is_proxy": False,
-        "sample_start": sample["start_ts"], "sample_end": sample["end_ts"],
+        "built_ts": pd.Timestamp("2026-01-02 03:04:05"),
+        "symbol": "BTCUSDT",
+        "timeframe": "1h",
+        "fees_bps": 1,
+        "perp_is_proxy": False,
+        "sample_start": sample["start_ts"],
+        "sample_end": sample["end_ts"],
     }.items():
         assert (whole[column] == value).all(), column
 

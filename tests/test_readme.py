@@ -61,12 +61,17 @@ def write_files_of_other_tools(project: Project) -> None:
     )
     (project.root / "futures").mkdir()
     for frame, name in (
-        (spot, "BTC_USDT-5m.feather"), (perp, "futures/BTC_USDT_USDT-5m-futures.feather")
+        (spot, "BTC_USDT-5m.feather"),
+        (perp, "futures/BTC_USDT_USDT-5m-futures.feather"),
     ):
         frame.rename(columns={"timestamp": "date"}).to_feather(project.root / name)
     answers = [
-        {"symbol": "BTCUSDT", "fundingTime": int(time.timestamp() * 1000),
-         "fundingRate": f"{rate:.8f}", "markPrice": ""}
+        {
+            "symbol": "BTCUSDT",
+            "fundingTime": int(time.timestamp() * 1000),
+            "fundingRate": f"{rate:.8f}",
+            "markPrice": "",
+        }
         for time, rate in zip(prints["timestamp"], prints["funding_rate"], strict=True)
     ]
     for name, part in (("fundingRate-1", answers[:100]), ("fundingRate-2", answers[100:])):
@@ -93,8 +98,13 @@ def shell(project: Project, command: str, base_url: str = "") -> subprocess.Comp
     reader["BASE_URL"] = base_url
     reader["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
-        ["bash", "-c", command], cwd=project.root, env=reader,
-        input="from hedge_metrics;", capture_output=True, text=True, timeout=300,
+        ["bash", "-c", command],
+        cwd=project.root,
+        env=reader,
+        input="from hedge_metrics;",
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
 
 
@@ -121,7 +131,9 @@ def test_commands(reader: Project, dumps: str) -> None:
 def test_queries(sample_project: tuple[Project, Path], query: str) -> None:
     done = subprocess.run(
         [BIN / "duckdb", "-readonly", "-csv", sample_project[0].database, "-c", query],
-        cwd=sample_project[0].root, capture_output=True, text=True,
+        cwd=sample_project[0].root,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) > 5
@@ -129,15 +141,26 @@ def test_queries(sample_project: tuple[Project, Path], query: str) -> None:
 
 def test_funding_per_month_is_what_the_rows_say(sample_project: tuple[Project, Path]) -> None:
     done = subprocess.run(
-        [BIN / "duckdb", "-readonly", "-csv", "-noheader", sample_project[0].database,
-         "-c", FUNDING_PER_MONTH],
-        capture_output=True, text=True, check=True,
+        [
+            BIN / "duckdb",
+            "-readonly",
+            "-csv",
+            "-noheader",
+            sample_project[0].database,
+            "-c",
+            FUNDING_PER_MONTH,
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     months = [line.split(",") for line in done.stdout.splitlines()]
     assert [month for _, month, _, _ in months] == [f"2025-{month:02}" for month in range(1, 13)]
-    total = sample_project[0].query(
-        "select funding from hedge_metrics where strategy = 'rolling_ols'"
-    )["funding"].item()
+    total = (
+        sample_project[0]
+        .query("select funding from hedge_metrics where strategy = 'rolling_ols'")["funding"]
+        .item()
+    )
     assert sum(float(pct) for _, _, pct, _ in months) == pytest.approx(100 * total, abs=0.01)
 
 
@@ -147,8 +170,20 @@ def test_every_mart_and_column_is_described(sample_project: tuple[Project, Path]
 
 def test_every_flag_and_default_is_documented(sample_project: tuple[Project, Path]) -> None:
     done = sample_project[0].run("--help")
-    for flag in ("--spot", "--perp", "--funding", "--symbol", "--timeframe", "--fees_bps",
-                 "--fees-bps", "--strategy", "--beta_window", "--vol_window", "--vol_target",
-                 "--sweep", "--out"):
+    for flag in (
+        "--spot",
+        "--perp",
+        "--funding",
+        "--symbol",
+        "--timeframe",
+        "--fees_bps",
+        "--fees-bps",
+        "--strategy",
+        "--beta_window",
+        "--vol_window",
+        "--vol_target",
+        "--sweep",
+        "--out",
+    ):
         assert flag in done.stdout
     assert "(default 720)" in done.stdout

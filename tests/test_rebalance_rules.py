@@ -17,8 +17,12 @@ from tests.conftest import Project
 TOLERANCE = 1e-12
 # strategy: (band, every, min_trade)
 RULES = {
-    "always": (0.0, 1, 0.0), "band": (0.01, 1, 0.0), "every_3": (0.0, 3, 0.0),
-    "min_trade": (0.0, 1, 0.02), "enter_once": (0.0, 0, 0.0), "all_of_them": (0.004, 2, 0.006),
+    "always": (0.0, 1, 0.0),
+    "band": (0.01, 1, 0.0),
+    "every_3": (0.0, 3, 0.0),
+    "min_trade": (0.0, 1, 0.02),
+    "enter_once": (0.0, 0, 0.0),
+    "all_of_them": (0.004, 2, 0.006),
 }
 
 
@@ -44,12 +48,16 @@ def positions(
             " has_rebalance_rule boolean,"
             " rebalance_band double, rebalance_every integer, min_trade double)"
         )
-        connection.executemany("insert into int_strategies values ('1h', ?, ?, ?, ?, ?)", [
-            (name, name != "always", *rule) for name, rule in RULES.items()
-        ])
+        connection.executemany(
+            "insert into int_strategies values ('1h', ?, ?, ?, ?, ?)",
+            [(name, name != "always", *rule) for name, rule in RULES.items()],
+        )
         frame = {
-            "bar": np.arange(bars), "target": targets, "previous_close_spot": spot[:-1],
-            "previous_close_perp": perp[:-1], "r_spot": spot[1:] / spot[:-1] - 1,
+            "bar": np.arange(bars),
+            "target": targets,
+            "previous_close_spot": spot[:-1],
+            "previous_close_perp": perp[:-1],
+            "r_spot": spot[1:] / spot[:-1] - 1,
             "r_fut": perp[1:] / perp[:-1] - 1,
         }
         connection.register("series", frame)
@@ -81,16 +89,22 @@ def test_by_hand(positions_sql: str) -> None:
     perp = np.array([100.0, 100.0, 100.0, 100.0, 100.0])
     found = positions(positions_sql, targets, spot, perp)
     assert found["always"] == [
-        (0, 1, 1, None), (1, 1, 0, "at target"),
-        (0.5, 1.015, pytest.approx(0.515), None), (1.015, 0.9, pytest.approx(-0.115), None),
+        (0, 1, 1, None),
+        (1, 1, 0, "at target"),
+        (0.5, 1.015, pytest.approx(0.515), None),
+        (1.015, 0.9, pytest.approx(-0.115), None),
     ]
     assert found["band"] == found["always"]
     assert found["every_3"] == [
-        (0, 1, 1, None), (1, 1, 0, "at target"), (0.5, 0.5, 0, "not due"),
+        (0, 1, 1, None),
+        (1, 1, 0, "at target"),
+        (0.5, 0.5, 0, "not due"),
         (0.5, 0.9, pytest.approx(0.4), None),
     ]
     assert found["enter_once"] == [
-        (0, 1, 1, None), (1, 1, 0, "at target"), (0.5, 0.5, 0, "not due"),
+        (0, 1, 1, None),
+        (1, 1, 0, "at target"),
+        (0.5, 0.5, 0, "not due"),
         (0.5, 0.5, 0, "not due"),
     ]
 
@@ -102,14 +116,24 @@ def test_small_differences_by_hand(positions_sql: str) -> None:
     found = positions(positions_sql, targets, flat, flat)
     assert [row[1] for row in found["band"]] == [0.005, 0.005, 0.0150001, 0.03, 0.03, 0.05]
     assert [row[3] for row in found["band"]] == [
-        None, "within band", None, None, "within band", None
+        None,
+        "within band",
+        None,
+        None,
+        "within band",
+        None,
     ]
     # the entry is smaller than min_trade, and is done
     assert [row[1] for row in found["min_trade"]] == [0.005, 0.005, 0.005, 0.03, 0.03, 0.05]
     assert [row[3] for row in found["min_trade"]][1:3] == ["below min_trade"] * 2
     # due at bars 2 and 4: 0.01 away, then 0.02
     assert [row[1] for row in found["all_of_them"]] == [
-        0.005, 0.005, 0.0150001, 0.0150001, 0.035, 0.035
+        0.005,
+        0.005,
+        0.0150001,
+        0.0150001,
+        0.035,
+        0.035,
     ]
 
 

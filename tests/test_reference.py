@@ -27,11 +27,16 @@ TOLERANCE = 1e-9
 CASES = {
     "CLEANUSDT": (15, 400, [], range(0, 400, 8)),
     "HALTEDUSDT": (
-        15, 400, [("spot", 100, 5), ("perp", 200, 1), ("spot", 300, 26)], range(0, 400, 8)
+        15,
+        400,
+        [("spot", 100, 5), ("perp", 200, 1), ("spot", 300, 26)],
+        range(0, 400, 8),
     ),
     "RAGGEDUSDT": (30, 300, [("perp", 50 + 9 * k, 1) for k in range(20)], range(0, 300, 8)),
     "HOURLYUSDT": (
-        60, 300, [("spot", 60, 2)],
+        60,
+        300,
+        [("spot", 60, 2)],
         [*range(0, 96, 8), *range(96, 140), *range(140, 300, 4)],
     ),
     "LATEUSDT": (5, 200, [("spot", 0, 3), ("perp", 0, 1)], [30, 38, 62, 70, 100]),
@@ -72,9 +77,14 @@ def built(new_project: Callable[[], Project]) -> tuple[Project, dict[str, dict[s
     with (project.root / "data" / "seeds" / "hedge_strategies.csv").open("a") as seed:
         seed.write(reference.MORE_ROWS)
     project.build(
-        spot="in/spot_*.parquet", perp="in/perp_*.parquet", funding="in/funding_*.parquet",
+        spot="in/spot_*.parquet",
+        perp="in/perp_*.parquet",
+        funding="in/funding_*.parquet",
         # the windows as durations, which are as many hours
-        fees_bps=2, slippage_bps=0.5, beta_window="1d", vol_window="6h",
+        fees_bps=2,
+        slippage_bps=0.5,
+        beta_window="1d",
+        vol_window="6h",
         vol_target=WINDOWS["vol_target"],
     )
     return project, series
@@ -86,8 +96,11 @@ def expected(frames: dict[str, pd.DataFrame]) -> dict[str, dict]:
         (round(ts / 1000) * 1000, rate) for ts, rate in frames["funding"].itertuples(index=False)
     ]
     return reference.hedge(
-        tuple(frames["spot"].to_numpy().T), tuple(frames["perp"].to_numpy().T), prints,
-        HOUR_MS, 2.5,
+        tuple(frames["spot"].to_numpy().T),
+        tuple(frames["perp"].to_numpy().T),
+        prints,
+        HOUR_MS,
+        2.5,
         reference.default_strategies(**WINDOWS) | reference.more_strategies(**WINDOWS),
     )
 

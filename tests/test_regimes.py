@@ -61,7 +61,8 @@ def test_months_and_terciles_are_those_of_the_bars(
     for kind, regimes in kinds.items():
         for (strategy, regime), bars in returns.groupby([returns["strategy"], regimes]):
             (row,) = found[
-                (found["strategy"] == strategy) & (found["regime_kind"] == kind)
+                (found["strategy"] == strategy)
+                & (found["regime_kind"] == kind)
                 & (found["regime"] == regime)
             ].to_dict("records")
             for name, value in figures(bars).items():
@@ -98,7 +99,9 @@ def test_attribution_is_that_of_the_bars(
     parts = returns.assign(
         basis=returns["hedge_ratio"] * (returns["r_spot"] - returns["r_fut"]),
         unhedged=(1 - returns["hedge_ratio"]) * returns["r_spot"],
-        funding=returns["r_funding"], fees=returns["r_fees"], net=returns["r_net"],
+        funding=returns["r_funding"],
+        fees=returns["r_fees"],
+        net=returns["r_net"],
         month=returns["ts"].dt.to_period("M").dt.start_time,
     )
     names = ["basis", "funding", "fees", "unhedged", "net"]
@@ -114,10 +117,14 @@ def test_the_plot_looks_back_thirty_days(
     sample_project: tuple[Project, Path], returns: pd.DataFrame
 ) -> None:
     bars = returns[returns["strategy"] == "vol_scaled"].set_index("ts")
-    found = sample_project[0].query(
-        "select ts, variance_reduction from plot_rolling_variance_reduction"
-        " where strategy = 'vol_scaled' order by ts"
-    ).set_index("ts")["variance_reduction"]
+    found = (
+        sample_project[0]
+        .query(
+            "select ts, variance_reduction from plot_rolling_variance_reduction"
+            " where strategy = 'vol_scaled' order by ts"
+        )
+        .set_index("ts")["variance_reduction"]
+    )
     expected = 1 - bars["r_net"].rolling(720).var() / bars["r_spot"].rolling(720).var()
     assert found.isna().sum() == 719
     np.testing.assert_allclose(found, expected, atol=1e-6)

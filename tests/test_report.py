@@ -26,8 +26,13 @@ CHROMIUM = os.environ.get("CHROMIUM") or next(
 )
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium on the path: set CHROMIUM")
 FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
 )
 CHARTS = ("growth", "ratio", "volatility", "variance", "carry", "cost")
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
@@ -60,8 +65,13 @@ def opened_page(browser: Browser, path: Path, **options: object) -> Page:
     page.complaints = []
     page.on("console", lambda message: page.complaints.append(message.text))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    page.on("request", lambda request: request.url.startswith(("file:", "data:", "blob:"))
-            or page.complaints.append(request.url))
+    page.on(
+        "request",
+        lambda request: (
+            request.url.startswith(("file:", "data:", "blob:"))
+            or page.complaints.append(request.url)
+        ),
+    )
     page.goto(path.as_uri())
     page.wait_for_function(
         "names => names.every(name => document.getElementById(name)._fullLayout)", arg=list(CHARTS)
@@ -72,18 +82,20 @@ def opened_page(browser: Browser, path: Path, **options: object) -> Page:
 def axis_range(page: Page, chart: str, axis: str) -> list[pd.Timestamp]:
     """Return the range that an axis of time shows."""
     shown = page.evaluate(f"document.getElementById('{chart}')._fullLayout.{axis}.range")
-    return [pd.Timestamp(end, unit="ms" if isinstance(end, float | int) else None)
-            for end in shown]
+    return [pd.Timestamp(end, unit="ms" if isinstance(end, float | int) else None) for end in shown]
 
 
 def figures_of(page: Page, table: str) -> pd.DataFrame:
     """Return the figures of a table: name, strategy, the value in full and as it is written."""
-    return pd.DataFrame(page.evaluate(
-        """id => [...document.querySelectorAll(`#${id} data`)].map(item => ({
+    return pd.DataFrame(
+        page.evaluate(
+            """id => [...document.querySelectorAll(`#${id} data`)].map(item => ({
             figure: item.dataset.figure, strategy: item.closest("td")?.dataset.strategy,
             value: item.value, written: item.textContent,
-        }))""", table,
-    ))
+        }))""",
+            table,
+        )
+    )
 
 
 def test_every_chart_is_drawn(page: Page) -> None:
@@ -91,12 +103,11 @@ def test_every_chart_is_drawn(page: Page) -> None:
         drawn = page.evaluate(
             """id => [...document.querySelectorAll(
                 `#${id} .trace path, #${id} .trace .point path, #${id} .scatterlayer path`
-            )].filter(path => path.getBBox().width > 0).length""", chart,
+            )].filter(path => path.getBBox().width > 0).length""",
+            chart,
         )
         assert drawn > 0, chart
-        assert page.evaluate(
-            "id => document.getElementById(id).clientWidth", chart
-        ) > 1000, chart
+        assert page.evaluate("id => document.getElementById(id).clientWidth", chart) > 1000, chart
 
 
 def test_zooming_moves_both_panels_and_a_double_click_brings_them_back(page: Page) -> None:
@@ -143,8 +154,10 @@ def test_intervals_months_and_tails_are_those_of_the_marts(
     project = sample_project[0]
     intervals = project.query("from hedge_intervals where metric = 'sharpe'").set_index("strategy")
     for strategy, row in intervals.iterrows():
-        cell = page.locator(f'#strategies td[data-strategy="{strategy}"]', has=page.locator(
-            'data[data-figure="sharpe"]'))
+        cell = page.locator(
+            f'#strategies td[data-strategy="{strategy}"]',
+            has=page.locator('data[data-figure="sharpe"]'),
+        )
         assert cell.locator(".interval").inner_text() == (
             f"{row['ci_low']:z.2f} to {row['ci_high']:z.2f}"
         )
@@ -190,7 +203,8 @@ def test_lines_keep_every_extreme_of_the_bars(page: Page, folder: Path) -> None:
     lines = {(line["axis"], line["name"]): line for line in drawn}
     for strategy, rows in bars.groupby("strategy"):
         for axis, values in (
-            ("growthy", np.expm1(rows["cum_log_return"])), ("growthy2", rows["drawdown"]),
+            ("growthy", np.expm1(rows["cum_log_return"])),
+            ("growthy2", rows["drawdown"]),
             ("ratioy", rows["hedge_ratio"]),
         ):
             line = lines[axis, strategy]
@@ -198,7 +212,9 @@ def test_lines_keep_every_extreme_of_the_bars(page: Page, folder: Path) -> None:
             times = pd.to_datetime(line["x"], unit="ms")
             assert times.is_monotonic_increasing
             assert (len(times), times[0], times[-1]) == (
-                pytest.approx(1000, abs=500), every.index[0], every.index[-1]
+                pytest.approx(1000, abs=500),
+                every.index[0],
+                every.index[-1],
             )
             np.testing.assert_allclose(line["y"], every[times], rtol=1e-6, atol=1e-9)
             assert min(line["y"]) == pytest.approx(every.min(), abs=1e-9)
@@ -213,11 +229,14 @@ def test_the_query_of_each_figure_computes_it(
             item => [item.dataset.query, item.textContent]))"""
     )
     figures = json.loads((folder / "metrics.json").read_text())["strategies"]["rolling_ols"]
-    figures |= sample_project[0].query(
-        "from hedge_tails where strategy = 'rolling_ols'"
-    ).iloc[0].to_dict()
+    figures |= (
+        sample_project[0].query("from hedge_tails where strategy = 'rolling_ols'").iloc[0].to_dict()
+    )
     assert set(queries) >= {name for name in figures if name != "worst_bar_ts"} - {
-        "symbol", "timeframe", "strategy", "worst_week_start"
+        "symbol",
+        "timeframe",
+        "strategy",
+        "worst_week_start",
     }
     for figure, sql in queries.items():
         found = sample_project[0].query(sql).iloc[0, 0]
@@ -261,8 +280,12 @@ def test_names_are_text_whatever_they_hold(
             )
         connection.execute("update data_incidents set detail = ?", [name])
         report.write(
-            connection, "BTCUSDT", "1h", tmp_path / "report.html",
-            metrics=export.metrics(connection, "BTCUSDT", "1h"), verdict={"verdict": name},
+            connection,
+            "BTCUSDT",
+            "1h",
+            tmp_path / "report.html",
+            metrics=export.metrics(connection, "BTCUSDT", "1h"),
+            verdict={"verdict": name},
             metadata=export.run_metadata(connection, "BTCUSDT", "1h", None),
         )
     page = opened_page(browser, tmp_path / "report.html", viewport=WIDE)
@@ -270,6 +293,7 @@ def test_names_are_text_whatever_they_hold(
     assert page.locator("#bad").count() == 0
     assert name.strip() in page.locator("#verdict").inner_text()
     assert name.strip() in page.locator("#incidents").inner_text()
-    assert page.evaluate("document.getElementById('growth').data.map(line => line.name)").count(
-        name
-    ) == 2
+    assert (
+        page.evaluate("document.getElementById('growth').data.map(line => line.name)").count(name)
+        == 2
+    )

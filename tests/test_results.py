@@ -33,7 +33,12 @@ def test_strategies_are_those_of_the_metrics(
     cells = table(parts["strategies"])
     metrics = sample_project[0].query("from hedge_metrics").set_index("strategy")
     assert list(cells)[2:] == [
-        "unhedged", "naive", "naive_hold", "static_ols", "rolling_ols", "rolling_ols_band",
+        "unhedged",
+        "naive",
+        "naive_hold",
+        "static_ols",
+        "rolling_ols",
+        "rolling_ols_band",
         "vol_scaled",
     ]
     for name, figures in metrics.iterrows():

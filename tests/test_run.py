@@ -44,15 +44,16 @@ COMPLETE = [ODD_NAME, "AAAUSDT", "BBBUSDT", SINGLE]
 
 
 @pytest.fixture(scope="module")
-def several(
-    new_project: Callable[[], Project]
-) -> tuple[Project, list[object], list[Path], str]:
+def several(new_project: Callable[[], Project]) -> tuple[Project, list[object], list[Path], str]:
     """A run of several symbols: project, flags of its files, run folders, stderr."""
     project = new_project()
-    spots, perps, fundings = (list(frames) for frames in zip(
-        *(legs_of(symbol) for symbol in [*COMPLETE, SHORT, "NOFUNDING", "NOPERP"]), strict=True
-    ))
-    spots[3], perps[3] = (legs[3][:22 * 12] for legs in (spots, perps))
+    spots, perps, fundings = (
+        list(frames)
+        for frames in zip(
+            *(legs_of(symbol) for symbol in [*COMPLETE, SHORT, "NOFUNDING", "NOPERP"]), strict=True
+        )
+    )
+    spots[3], perps[3] = (legs[3][: 22 * 12] for legs in (spots, perps))
     spots[4] = spots[4][:180]
     del perps[6], fundings[5]
     flags: list[object] = []
@@ -88,8 +89,14 @@ def test_stdout_is_the_folder_and_stderr_the_table(
     (folder,) = Path(one.args[-1]).glob("20*")
     assert one.stdout == f"{folder}\n"
     assert read_metrics(folder)["symbol"] == "BBBUSDT"
-    for word in ("var. reduction", "Sharpe", "* rolling_ols", "Data incidents: none",
-                 "Next order (rolling_ols, dry run)", "days old"):
+    for word in (
+        "var. reduction",
+        "Sharpe",
+        "* rolling_ols",
+        "Data incidents: none",
+        "Next order (rolling_ols, dry run)",
+        "days old",
+    ):
         assert word in one.stderr
     # the last line says how to go on, and works
     command = one.stderr.splitlines()[-1].removeprefix("Ask in SQL: ")
@@ -119,7 +126,8 @@ def test_a_symbol_that_lacks_an_input_is_not_evaluated_and_named(several: tuple)
     assert set(short["kind"]) == {"not_evaluated", "span_differs"}
     absent = project.query("select symbol, source from data_incidents where kind = 'leg_missing'")
     assert dict(absent.itertuples(index=False)) == {
-        "NOFUNDING": "perp,spot", "NOPERP": "funding,spot"
+        "NOFUNDING": "perp,spot",
+        "NOPERP": "funding,spot",
     }
 
 
@@ -130,7 +138,10 @@ def test_a_single_evaluated_bar_has_undefined_figures(several: tuple) -> None:
     for figures in metrics["strategies"].values():
         undefined = {name for name, value in figures.items() if value is None}
         assert undefined == {
-            "hedge_ratio_std", "variance_reduction", "variance_reduction_price", "sharpe",
+            "hedge_ratio_std",
+            "variance_reduction",
+            "variance_reduction_price",
+            "sharpe",
             "volatility",
         }
 
@@ -157,16 +168,31 @@ def test_a_failed_test_leaves_no_folder_and_the_old_database(
     failed = project.database.with_name("hedge.failed.duckdb")
     assert f"duckdb {failed}" in done.stderr
     shown = subprocess.run(
-        [DUCKDB, "-readonly", failed, "-json",
-         "-c", "select affected from data_incidents"
-               " where kind = 'unusable_price'"],
-        capture_output=True, text=True, check=True,
+        [
+            DUCKDB,
+            "-readonly",
+            failed,
+            "-json",
+            "-c",
+            "select affected from data_incidents where kind = 'unusable_price'",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert json.loads(shown.stdout) == [{"affected": 3}]
     kept = subprocess.run(
-        [DUCKDB, "-readonly", failed, "-csv",
-         "-c", "select kind from main_dbt_test__audit.no_incident_is_an_error"],
-        capture_output=True, text=True, check=True,
+        [
+            DUCKDB,
+            "-readonly",
+            failed,
+            "-csv",
+            "-c",
+            "select kind from main_dbt_test__audit.no_incident_is_an_error",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert kept.stdout.split() == ["kind", "unusable_price"]
 
@@ -196,8 +222,14 @@ def test_without_a_perp_risk_is_not_measured(project: Project, tmp_path: Path) -
     assert page.count("Not measured: there is no perp") == 1
     assert 'data-query="total_return"' in page
     assert 'data-query="sharpe"' not in page
-    risk = {"variance_reduction", "variance_reduction_price", "sharpe", "volatility",
-            "max_drawdown", "pnl_max_drawdown"}
+    risk = {
+        "variance_reduction",
+        "variance_reduction_price",
+        "sharpe",
+        "volatility",
+        "max_drawdown",
+        "pnl_max_drawdown",
+    }
     for name, figures in metrics["strategies"].items():
         undefined = {figure for figure, value in figures.items() if value is None}
         assert undefined == (set() if name == "unhedged" else risk), name
@@ -226,12 +258,23 @@ def test_readers_and_runs_do_not_disturb_each_other(
         before = reader.execute("select count(*) from returns_decomposed").fetchone()
         with subprocess.Popen(
             project.command("scripts.run", "--fees_bps", "2", "--out", str(tmp_path / "out")),
-            cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=project.root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         ) as run:
             during = subprocess.run(
-                [DUCKDB, "-readonly", "-csv", "-noheader", project.database,
-                 "-c", FUNDING_PER_MONTH],
-                capture_output=True, text=True,
+                [
+                    DUCKDB,
+                    "-readonly",
+                    "-csv",
+                    "-noheader",
+                    project.database,
+                    "-c",
+                    FUNDING_PER_MONTH,
+                ],
+                capture_output=True,
+                text=True,
             )
             assert run.poll() is None  # it is still building
             assert run.wait(timeout=300) == 0, run.stderr.read()
@@ -264,7 +307,10 @@ def test_two_runs_in_one_second_do_not_collide(
     commands = [
         subprocess.Popen(
             project.command("scripts.export", "--out", str(tmp_path / "out")),
-            cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=project.root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for _ in range(3)
     ]
@@ -327,7 +373,8 @@ def processes_of(group: int) -> list[str]:
         ["ps", "-A", "-o", "pgid=,stat=,args="], capture_output=True, text=True, check=True
     ).stdout
     return [
-        line for line in told.splitlines()
+        line
+        for line in told.splitlines()
         if line.split()[0] == str(group) and not line.split()[1].startswith("Z")
     ]
 
@@ -338,7 +385,10 @@ def test_a_killed_run_leaves_no_folder_and_is_cleaned_up(
     project, _ = sample_copy
     run = subprocess.Popen(
         project.command("scripts.run", "--out", str(tmp_path / "out")),
-        cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+        cwd=project.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     with pytest.raises(subprocess.TimeoutExpired):
         run.wait(timeout=4)
@@ -369,9 +419,20 @@ def test_a_full_disk_leaves_nothing_and_is_told(
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(room_mb * 1e6),) * 2)
 
     done = subprocess.run(
-        project.command("scripts.run", "--timeframe", "4h", "--beta_window", "100",
-                        "--out", str(tmp_path / "out")),
-        cwd=project.root, preexec_fn=fill_disk, capture_output=True, text=True, timeout=300,
+        project.command(
+            "scripts.run",
+            "--timeframe",
+            "4h",
+            "--beta_window",
+            "100",
+            "--out",
+            str(tmp_path / "out"),
+        ),
+        cwd=project.root,
+        preexec_fn=fill_disk,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""

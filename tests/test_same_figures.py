@@ -25,8 +25,17 @@ def fetched(project: Project, folder: Path) -> None:
     """Download the months from the dumps."""
     with dump_server.serving(MARKET_DATA / "dumps") as server:
         done = project.run(
-            "--symbol", "BTCUSDT", "--start", "2025-01", "--end", "2025-02", "--out", folder,
-            "--base-url", server.url, module="scripts.fetch",
+            "--symbol",
+            "BTCUSDT",
+            "--start",
+            "2025-01",
+            "--end",
+            "2025-02",
+            "--out",
+            folder,
+            "--base-url",
+            server.url,
+            module="scripts.fetch",
         )
     assert done.returncode == 0, done.stderr
 
@@ -40,7 +49,13 @@ def imported(project: Project, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         frame.to_feather(folder / f"{kind}.feather")
         done = project.run(
-            folder / f"{kind}.feather", "--kind", kind, "--symbol", "IMPORTED", "--out", folder,
+            folder / f"{kind}.feather",
+            "--kind",
+            kind,
+            "--symbol",
+            "IMPORTED",
+            "--out",
+            folder,
             module="scripts.import_data",
         )
         assert done.returncode == 0, done.stderr

@@ -41,13 +41,26 @@ def inputs_of(folder: Path) -> dict[str, str]:
     kept[1000:1030] = False
     kept[random.integers(100, bars - 1, 40)] = False
     for leg, close in (("spot", spot), ("perp", perp)):
-        write_parquet(folder / f"{leg}_BTCUSDT.parquet", pd.DataFrame({
-            "timestamp": ts[kept], "close": close[kept], "symbol": "BTCUSDT",
-        }))
-    write_parquet(folder / "funding_BTCUSDT.parquet", pd.DataFrame({
-        "timestamp": ts[::8], "funding_rate": 1e-4 * random.standard_normal(len(ts[::8])),
-        "symbol": "BTCUSDT",
-    }))
+        write_parquet(
+            folder / f"{leg}_BTCUSDT.parquet",
+            pd.DataFrame(
+                {
+                    "timestamp": ts[kept],
+                    "close": close[kept],
+                    "symbol": "BTCUSDT",
+                }
+            ),
+        )
+    write_parquet(
+        folder / "funding_BTCUSDT.parquet",
+        pd.DataFrame(
+            {
+                "timestamp": ts[::8],
+                "funding_rate": 1e-4 * random.standard_normal(len(ts[::8])),
+                "symbol": "BTCUSDT",
+            }
+        ),
+    )
     return {leg: str(folder / f"{leg}_BTCUSDT.parquet") for leg in ("spot", "perp", "funding")}
 
 
@@ -84,9 +97,12 @@ def test_the_panel_as_a_sweep_has_the_panels_figures(swept: tuple[Project, Proje
     assert set(sweep.index) == set(panel.index) | {"never_traded"}
     for metric in panel.columns.drop(["symbol", "timeframe"]):
         np.testing.assert_allclose(
-            sweep.loc[panel.index, metric], panel[metric],
+            sweep.loc[panel.index, metric],
+            panel[metric],
             # a ratio that stands still deviates by rounding alone
-            rtol=TOLERANCE, atol=1e-14, err_msg=metric,
+            rtol=TOLERANCE,
+            atol=1e-14,
+            err_msg=metric,
         )
     assert sweep.loc["never_traded", "turnover"] < 1
 
@@ -107,9 +123,11 @@ def test_dbt_tests_of_a_sweep_fail_on_their_faults(swept: tuple[Project, Project
 
 def test_errors_agree_with_the_exact_replicates(swept: tuple[Project, Project]) -> None:
     """To a thousandth: what is left out are squares of a mean's deviation per bar."""
-    exact = swept[1].query(
-        "from hedge_intervals where metric = 'utility_vs_benchmark'"
-    ).set_index("strategy")
+    exact = (
+        swept[1]
+        .query("from hedge_intervals where metric = 'utility_vs_benchmark'")
+        .set_index("strategy")
+    )
     sweep = swept[1].query("from sweep_metrics").set_index("strategy").loc[exact.index]
     np.testing.assert_allclose(sweep["delta_utility"], exact["estimate"], rtol=1e-9, atol=1e-12)
     for column in ("std_error", "ci_low", "ci_high"):
@@ -129,7 +147,8 @@ def test_a_sweep_moves_nothing_of_the_panel(swept: tuple[Project, Project]) -> N
     # sums in several threads differ in the last digits from one build to the next; the bounds of
     # unhedged's variance reduction, 1 - 1 of two such sums, are nothing but those digits
     for table, key, rounding in (
-        ("returns_decomposed", ["strategy", "ts"], 1e-14), ("hedge_metrics", ["strategy"], 1e-14),
+        ("returns_decomposed", ["strategy", "ts"], 1e-14),
+        ("hedge_metrics", ["strategy"], 1e-14),
         ("hedge_intervals", ["strategy", "metric"], 1e-12),
     ):
         alone, beside = (
@@ -140,9 +159,7 @@ def test_a_sweep_moves_nothing_of_the_panel(swept: tuple[Project, Project]) -> N
 
 
 def test_betas_of_a_window_are_computed_once(swept: tuple[Project, Project]) -> None:
-    counts = [
-        project.query("select count(*) as n from int_betas")["n"].item() for project in swept
-    ]
+    counts = [project.query("select count(*) as n from int_betas")["n"].item() for project in swept]
     assert counts[0] == counts[1]
 
 
@@ -153,8 +170,10 @@ def test_the_verdict_goes_over_panel_and_sweep(swept: tuple[Project, Project]) -
     assert beside["strategies_tried"] == 2 * alone["strategies_tried"] + 1
     assert beside["delta_utility"] >= alone["delta_utility"] - 1e-12
     best = beside["best_strategy"]
-    drawn = swept[1].query("from int_sweep_replicates").pivot(
-        index="replicate", columns="strategy", values="deviation"
+    drawn = (
+        swept[1]
+        .query("from int_sweep_replicates")
+        .pivot(index="replicate", columns="strategy", values="deviation")
     )
     errors = drawn.std(ddof=1)
     errors = errors[errors > 1e-12]
@@ -164,8 +183,7 @@ def test_the_verdict_goes_over_panel_and_sweep(swept: tuple[Project, Project]) -
     blocks = beside["blocks"]
     z, degrees = np.quantile(statistic, 0.95), 1.5 * blocks
     value = (
-        z + (z**3 + z) / (4 * degrees)
-        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
+        z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
     ) * np.sqrt(blocks / (blocks - 1))
     # the panel's exact replicates differ from the sweep's by less than a thousandth
     assert beside["ci_high"] - beside["delta_utility"] == pytest.approx(
@@ -214,7 +232,7 @@ def test_a_sweeps_file_may_have_any_name(tmp_path: Path) -> None:
     (tmp_path / "odd 1 {{ x }} {% y %}.csv").write_text("strategy,window\nother,10d\n")
     given = inputs_of(tmp_path) | {"sweep": inputs.literal_pattern(str(sweep))}
     assert inputs.check(given)["sweep"] == given["sweep"]
-    assert not {"{{", "{%"} & {given["sweep"][i:i + 2] for i in range(len(given["sweep"]))}
+    assert not {"{{", "{%"} & {given["sweep"][i : i + 2] for i in range(len(given["sweep"]))}
 
 
 @needs_market_data
@@ -226,15 +244,24 @@ def test_a_thousand_strategies_of_bitcoin(
     rows = ["strategy,is_vol_scaled,beta_window,vol_target,rebalance_band"]
     rows += [
         f"w{window}_t{target}_b{band},true,{window},{0.3 + 0.05 * target:.2f},{0.002 * band}"
-        for window in range(180, 721, 60) for target in range(10) for band in range(10)
+        for window in range(180, 721, 60)
+        for target in range(10)
+        for band in range(10)
     ]
     sweep.write_text("\n".join(rows) + "\n")
     project, raw = new_project(), MARKET_DATA / "raw"
-    done = project.dbt("build", "--vars", json.dumps({
-        "spot": str(raw / "binance_spot_BTCUSDT_5m.parquet"),
-        "perp": str(raw / "binance_perp_BTCUSDT_5m.parquet"),
-        "funding": str(raw / "binance_funding_BTCUSDT.parquet"), "sweep": str(sweep),
-    }))
+    done = project.dbt(
+        "build",
+        "--vars",
+        json.dumps(
+            {
+                "spot": str(raw / "binance_spot_BTCUSDT_5m.parquet"),
+                "perp": str(raw / "binance_perp_BTCUSDT_5m.parquet"),
+                "funding": str(raw / "binance_funding_BTCUSDT.parquet"),
+                "sweep": str(sweep),
+            }
+        ),
+    )
     assert done.returncode == 0, done.stdout
     found = project.query("from sweep_metrics").set_index("strategy")
     assert len(found) == 1003

@@ -31,8 +31,12 @@ def built(new_project: Callable[[], Project]) -> Project:
         for leg, frame in make_series(symbol).items():
             write_parquet(project.root / "in" / f"{leg}_{symbol}.parquet", frame)
     project.build(
-        spot="in/spot_*.parquet", perp="in/perp_*.parquet", funding="in/funding_*.parquet",
-        timeframe=list(SEVERAL), fees_bps=2, **WINDOWS,
+        spot="in/spot_*.parquet",
+        perp="in/perp_*.parquet",
+        funding="in/funding_*.parquet",
+        timeframe=list(SEVERAL),
+        fees_bps=2,
+        **WINDOWS,
     )
     return project
 
@@ -55,9 +59,7 @@ def expected(symbol: str) -> dict[str, dict[str, dict]]:
         strategies = reference.default_strategies(
             beta_window=2 * DAY_MS // length, vol_window=DAY_MS // length, vol_target=0.6
         )
-        return reference.hedge(
-            spot, perp, prints, length, 2, strategies, start_ms, together[-1]
-        )
+        return reference.hedge(spot, perp, prints, length, 2, strategies, start_ms, together[-1])
 
     starts = []
     for name in SEVERAL:
@@ -155,11 +157,15 @@ def test_the_longest_bar_that_is_not_complete_is_told_once(built: Project) -> No
 
 @pytest.mark.parametrize(("timeframe", "hours"), [("1h", 1), ("8h", 8), ("12h", 12)])
 def test_legs_move_together_as_numpy_says(built: Project, timeframe: str, hours: int) -> None:
-    rows = built.query(
-        "select ts, ts >= start_ts as is_evaluated, usable_r_spot as spot, usable_r_fut as perp"
-        " from int_merged_bars join int_samples using (symbol, timeframe)"
-        f" where symbol = 'HALTEDUSDT' and timeframe = '{timeframe}' and not is_next_bar"
-    ).set_index("ts").sort_index()
+    rows = (
+        built.query(
+            "select ts, ts >= start_ts as is_evaluated, usable_r_spot as spot, usable_r_fut as perp"
+            " from int_merged_bars join int_samples using (symbol, timeframe)"
+            f" where symbol = 'HALTEDUSDT' and timeframe = '{timeframe}' and not is_next_bar"
+        )
+        .set_index("ts")
+        .sort_index()
+    )
     # the bar that ended when this one began, if there is one
     earlier = rows.reindex(rows.index - pd.Timedelta(hours=hours)).set_axis(rows.index)
     kept = rows["is_evaluated"] & rows["spot"].notna()
@@ -167,18 +173,26 @@ def test_legs_move_together_as_numpy_says(built: Project, timeframe: str, hours:
     difference = pairs["spot"] - pairs["perp"]
     earlier_difference = pairs["spot_earlier"] - pairs["perp_earlier"]
     assert pairs["spot_earlier"].notna().sum() < len(pairs) or timeframe != "1h"
-    figures = built.query(
-        f"from leg_comovement where symbol = 'HALTEDUSDT' and timeframe = '{timeframe}'"
-    ).iloc[0].drop(["symbol", "timeframe"]).astype(float)
-    assert figures.to_dict() == pytest.approx({
-        "bars": len(pairs),
-        "correlation": pairs["spot"].corr(pairs["perp"]),
-        "correlation_spot_earlier": pairs["perp"].corr(pairs["spot_earlier"]),
-        "correlation_perp_earlier": pairs["spot"].corr(pairs["perp_earlier"]),
-        "spot_bps": 1e4 * pairs["spot"].std(),
-        "difference_bps": 1e4 * difference.std(),
-        "difference_autocorrelation": difference.corr(earlier_difference),
-    }, rel=TOLERANCE)
+    figures = (
+        built.query(
+            f"from leg_comovement where symbol = 'HALTEDUSDT' and timeframe = '{timeframe}'"
+        )
+        .iloc[0]
+        .drop(["symbol", "timeframe"])
+        .astype(float)
+    )
+    assert figures.to_dict() == pytest.approx(
+        {
+            "bars": len(pairs),
+            "correlation": pairs["spot"].corr(pairs["perp"]),
+            "correlation_spot_earlier": pairs["perp"].corr(pairs["spot_earlier"]),
+            "correlation_perp_earlier": pairs["spot"].corr(pairs["perp_earlier"]),
+            "spot_bps": 1e4 * pairs["spot"].std(),
+            "difference_bps": 1e4 * difference.std(),
+            "difference_autocorrelation": difference.corr(earlier_difference),
+        },
+        rel=TOLERANCE,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -187,11 +201,19 @@ def too_short(new_project: Callable[[], Project]) -> tuple[Project, str, dict[st
     project = new_project()
     for leg, frame in make_series("CLEANUSDT").items():
         # 200 hours of raw bars
-        write_parquet(project.root / f"{leg}_CLEANUSDT.parquet", frame.iloc[:4 * 200])
+        write_parquet(project.root / f"{leg}_CLEANUSDT.parquet", frame.iloc[: 4 * 200])
     done = project.run(
         *(item for leg in inputs.LEGS for item in (f"--{leg}", f"{leg}_CLEANUSDT.parquet")),
-        "--timeframe", "12h", "1h,4h", "1h", "--beta_window", 24, "--vol_window", 6,
-        "--out", "out",
+        "--timeframe",
+        "12h",
+        "1h,4h",
+        "1h",
+        "--beta_window",
+        24,
+        "--vol_window",
+        6,
+        "--out",
+        "out",
     )
     assert done.returncode == 0, done.stderr
     folders = [project.root / line for line in done.stdout.splitlines()]
@@ -209,7 +231,9 @@ def test_a_timeframe_that_is_too_short_is_an_incident(too_short: tuple) -> None:
     # the others wait for no one: 24 returns of 4h after the first bar, to the next noon
     spans = project.query("select timeframe, start_ts from int_samples").set_index("timeframe")
     assert {name: str(ts) for name, ts in spans["start_ts"].items()} == {
-        "1h": "2025-03-05 12:00:00", "4h": "2025-03-05 12:00:00", "12h": "NaT"
+        "1h": "2025-03-05 12:00:00",
+        "4h": "2025-03-05 12:00:00",
+        "12h": "NaT",
     }
 
 
@@ -232,7 +256,9 @@ def rendered(**given: object) -> object:
 @pytest.mark.parametrize(
     ("given", "built"),
     [
-        ("1h", ["1h"]), ("5m,1h", ["5m", "1h"]), ("1d, 4h  1h", ["1d", "4h", "1h"]),
+        ("1h", ["1h"]),
+        ("5m,1h", ["5m", "1h"]),
+        ("1d, 4h  1h", ["1d", "4h", "1h"]),
         (["1h", "1h", "5m"], ["1h", "5m"]),
     ],
 )
@@ -243,9 +269,12 @@ def test_one_or_several_timeframes(given: object, built: list[str]) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("", "timeframe is : use one or more of 1m"), ([], "timeframe is []: use one or more"),
-        (["1h", "2d"], "timeframe 2d is not known: use one of 1m"), (60, "timeframe is 60: use"),
-        ("1h,1w", "timeframe 1w is not known"), (None, "timeframe is None: use one or more"),
+        ("", "timeframe is : use one or more of 1m"),
+        ([], "timeframe is []: use one or more"),
+        (["1h", "2d"], "timeframe 2d is not known: use one of 1m"),
+        (60, "timeframe is 60: use"),
+        ("1h,1w", "timeframe 1w is not known"),
+        (None, "timeframe is None: use one or more"),
     ],
 )
 def test_timeframes_that_make_no_sense(given: object, words: str) -> None:
@@ -256,8 +285,14 @@ def test_timeframes_that_make_no_sense(given: object, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("given", "minutes"),
-    [("1m", 1), ("5m 3m", 24 * 60), ("1h 5m", 60), ("8h 12h", 24 * 60), ("1h 30m 2h", 120),
-     ("1d 5m 6h", 24 * 60)],
+    [
+        ("1m", 1),
+        ("5m 3m", 24 * 60),
+        ("1h 5m", 60),
+        ("8h 12h", 24 * 60),
+        ("1h 30m 2h", 120),
+        ("1d 5m 6h", 24 * 60),
+    ],
 )
 def test_bars_of_all_end_together_after_a_multiple_of_each(given: str, minutes: int) -> None:
     macros = rendered(timeframe=given)

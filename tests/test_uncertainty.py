@@ -21,8 +21,12 @@ from scripts.project import InputError, default_vars
 from tests.conftest import Project
 
 MODELS = [
-    "int_strategies", "int_prefix_sums", "int_bootstrap_replicates", "int_long_run_variances",
-    "hedge_intervals", "hedge_verdict",
+    "int_strategies",
+    "int_prefix_sums",
+    "int_bootstrap_replicates",
+    "int_long_run_variances",
+    "hedge_intervals",
+    "hedge_verdict",
 ]
 REPLICATED = ("int_prefix_sums", "int_bootstrap_replicates")
 # what the vars are by default
@@ -47,8 +51,13 @@ def models(compiled: dict[str, str]) -> dict[str, str]:
 def models_without_perp(project: Project) -> dict[str, str]:
     """The same without a perp, and with other draws."""
     done = project.dbt(
-        "compile", "--select", *MODELS, "--target-path", "target/uncertainty",
-        "--vars", json.dumps({"perp": "", "bootstrap_seed": 2}),
+        "compile",
+        "--select",
+        *MODELS,
+        "--target-path",
+        "target/uncertainty",
+        "--vars",
+        json.dumps({"perp": "", "bootstrap_seed": 2}),
     )
     assert done.returncode == 0, done.stdout
     folder = project.root / "target" / "uncertainty"
@@ -69,12 +78,20 @@ class Market:
         for (symbol, strategy), series in sample.items():
             n = len(series["r_spot"])
             columns = {"hedge_ratio": 1.0, "trade": 0.0, "funding_rate": 0.0} | series
-            frames.append(pd.DataFrame({
-                "symbol": symbol, "timeframe": timeframe, "strategy": strategy,
-                "ts": pd.Timestamp("2025-01-01")
-                + pd.to_timedelta(np.arange(n) * 86_400 / BARS_PER_DAY[timeframe], unit="s"),
-                **{name: np.broadcast_to(values, n) for name, values in columns.items()},
-            }))
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "symbol": symbol,
+                        "timeframe": timeframe,
+                        "strategy": strategy,
+                        "ts": pd.Timestamp("2025-01-01")
+                        + pd.to_timedelta(
+                            np.arange(n) * 86_400 / BARS_PER_DAY[timeframe], unit="s"
+                        ),
+                        **{name: np.broadcast_to(values, n) for name, values in columns.items()},
+                    }
+                )
+            )
         returns = pd.concat(frames)
         self.connection.register("frame", returns)
         self.connection.execute("create table returns_decomposed as from frame")
@@ -115,16 +132,20 @@ class Market:
 
     def replicates(self, symbol: str, strategy: str) -> pd.DataFrame:
         """Return the replicates of a strategy, the sample itself first."""
-        return self.rows(
-            "from int_bootstrap_replicates order by replicate"
-        ).query("symbol == @symbol and strategy == @strategy").set_index("replicate")
+        return (
+            self.rows("from int_bootstrap_replicates order by replicate")
+            .query("symbol == @symbol and strategy == @strategy")
+            .set_index("replicate")
+        )
 
     def intervals(self) -> pd.DataFrame:
         """Return hedge_intervals by symbol, strategy and metric."""
         self.build(*REPLICATED, "hedge_intervals")
-        return self.rows("from hedge_intervals").set_index(
-            ["symbol", "strategy", "metric"]
-        ).sort_index()
+        return (
+            self.rows("from hedge_intervals")
+            .set_index(["symbol", "strategy", "metric"])
+            .sort_index()
+        )
 
     def verdicts(self) -> pd.DataFrame:
         """Return hedge_verdict by symbol."""
@@ -165,9 +186,7 @@ def random_sample(bars: int, seed: int, *strategies: str) -> Sample:
 @pytest.mark.parametrize(
     ("timeframe", "bars"), [("1d", 70), ("1d", 103), ("4h", 421), ("1h", 2000)]
 )
-def test_replicates_equal_resampled_rows(
-    models: dict[str, str], timeframe: str, bars: int
-) -> None:
+def test_replicates_equal_resampled_rows(models: dict[str, str], timeframe: str, bars: int) -> None:
     """Whole blocks alone, a last block of one bar, and one in between."""
     sample = random_sample(bars, 1, "naive", "other")
     market = Market(models, sample, timeframe).build(*REPLICATED)
@@ -260,14 +279,14 @@ def test_long_run_sharpe_equals_statsmodels(models: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("blocks", [10, 30, 68])
-def test_critical_values_allow_for_an_estimated_error(
-    models: dict[str, str], blocks: int
-) -> None:
+def test_critical_values_allow_for_an_estimated_error(models: dict[str, str], blocks: int) -> None:
     """Student's with 1.5 degrees a block, and near Kiefer and Vogelsang's (2005) polynomial."""
     bars = blocks * BLOCK_DAYS
-    row = Market(models, random_sample(bars, 7, "naive"), "1d").intervals().loc[
-        "X", "naive", "utility"
-    ]
+    row = (
+        Market(models, random_sample(bars, 7, "naive"), "1d")
+        .intervals()
+        .loc["X", "naive", "utility"]
+    )
     found = (row["ci_high"] - row["ci_low"]) / 2 / row["std_error"]
     student = stats.t.ppf(0.975, 1.5 * blocks) * np.sqrt(blocks / (blocks - 1))
     assert found == pytest.approx(student, rel=1e-3)
@@ -419,7 +438,8 @@ def hedges(bars: int, seed: int, **extra: tuple[float, float]) -> Sample:
     sample: Sample = {("X", "naive_hold"): {"r_spot": spot, "r_net": base}}
     for strategy, (more, noise) in extra.items():
         sample["X", strategy] = {
-            "r_spot": spot, "r_net": base + more + random.normal(0, noise, bars)
+            "r_spot": spot,
+            "r_net": base + more + random.normal(0, noise, bars),
         }
     return sample
 
@@ -469,8 +489,11 @@ def test_a_ratio_that_knows_the_sample_replaces_nothing(models: dict[str, str]) 
 
 
 def test_without_a_ratio_of_one_there_is_no_verdict(models: dict[str, str]) -> None:
-    sample = {key: series for key, series in hedges(400, 16, other=(0, 1e-4)).items()
-              if key[1] != "naive_hold"}
+    sample = {
+        key: series
+        for key, series in hedges(400, 16, other=(0, 1e-4)).items()
+        if key[1] != "naive_hold"
+    }
     verdict = Market(models, sample, "1d").verdicts().loc["X"]
     assert verdict["verdict"] == (
         "X 1d: no verdict: no strategy holds a ratio of 1 to compare with"
@@ -522,19 +545,32 @@ def test_noise_rarely_replaces_the_benchmark(models: dict[str, str]) -> None:
             variance = weights @ (net**2).T - mean**2
             gain = 365 * (mean - RISK_AVERSION / 2 * variance)
             gain = gain[:, 1:] - gain[:, :1]
-            market.connection.register("drawn", pd.DataFrame({
-                "replicate": np.repeat(np.arange(replicates + 1), tried),
-                "number": np.tile(number, replicates + 1),
-                "mean_net": mean.ravel(), "var_net": variance.ravel(),
-            }))
-            market.connection.register("judged", pd.DataFrame({
-                "number": number[1:], "estimate": gain[0],
-                "std_error": gain[1:].std(axis=0, ddof=1),
-            }))
+            market.connection.register(
+                "drawn",
+                pd.DataFrame(
+                    {
+                        "replicate": np.repeat(np.arange(replicates + 1), tried),
+                        "number": np.tile(number, replicates + 1),
+                        "mean_net": mean.ravel(),
+                        "var_net": variance.ravel(),
+                    }
+                ),
+            )
+            market.connection.register(
+                "judged",
+                pd.DataFrame(
+                    {
+                        "number": number[1:],
+                        "estimate": gain[0],
+                        "std_error": gain[1:].std(axis=0, ddof=1),
+                    }
+                ),
+            )
             market.connection.execute(
                 f"insert into int_bootstrap_replicates by name select ? as symbol,"
                 f" '1d' as timeframe, {name}, replicate, 30 as blocks, mean_net, var_net"
-                f" from drawn", [f"{trial}{side}"],
+                f" from drawn",
+                [f"{trial}{side}"],
             )
             market.connection.execute(
                 f"insert into hedge_intervals by name select ? as symbol, '1d' as timeframe,"
@@ -543,7 +579,8 @@ def test_noise_rarely_replaces_the_benchmark(models: dict[str, str]) -> None:
             )
     market.connection.execute(
         "insert into int_samples select distinct symbol, timeframe, 365.0, ?, 0.0"
-        " from hedge_intervals", [bars],
+        " from hedge_intervals",
+        [bars],
     )
     verdicts = market.build("hedge_verdict").rows("from hedge_verdict")
     assert len(verdicts) == 2 * trials
@@ -560,9 +597,8 @@ def test_at_the_break_even_fee_nothing_is_gained(models: dict[str, str]) -> None
 
     def judged(fee: float) -> pd.Series:
         paid = {
-            (symbol, strategy): series | {
-                "trade": trades[strategy], "r_net": series["r_net"] - fee * trades[strategy]
-            }
+            (symbol, strategy): series
+            | {"trade": trades[strategy], "r_net": series["r_net"] - fee * trades[strategy]}
             for (symbol, strategy), series in sample.items()
         }
         return Market(models, paid, "1d").verdicts().loc["X"]
@@ -595,10 +631,16 @@ def test_break_even_funding_rates(models: dict[str, str]) -> None:
         net = spot - ratio * (spot + moved_apart) + ratio * rate
         sample: Sample = {
             ("X", "naive"): {
-                "r_spot": spot, "r_net": net, "hedge_ratio": ratio, "funding_rate": rate
+                "r_spot": spot,
+                "r_net": net,
+                "hedge_ratio": ratio,
+                "funding_rate": rate,
             },
             ("X", "other"): {
-                "r_spot": spot, "r_net": 0.9 * net, "hedge_ratio": ratio, "funding_rate": rate
+                "r_spot": spot,
+                "r_net": 0.9 * net,
+                "hedge_ratio": ratio,
+                "funding_rate": rate,
             },
         }
         return Market(models, sample, "1d").verdicts().loc["X"], net
@@ -621,9 +663,12 @@ def test_break_even_funding_rates(models: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("risk_aversion", -1), ("risk_aversion", float("nan")),
-        ("bootstrap_block_days", 0), ("bootstrap_block_days", 1.5),
-        ("bootstrap_replicates", 99), ("bootstrap_seed", "one"),
+        ("risk_aversion", -1),
+        ("risk_aversion", float("nan")),
+        ("bootstrap_block_days", 0),
+        ("bootstrap_block_days", 1.5),
+        ("bootstrap_replicates", 99),
+        ("bootstrap_seed", "one"),
     ],
 )
 def test_vars_that_make_no_sense_are_refused(name: str, value: object) -> None:

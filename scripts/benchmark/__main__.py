@@ -59,7 +59,9 @@ PANDAS, POLARS = "pandas, these figures", "polars, these figures"
 STATSMODELS = "pandas with statsmodels' RollingOLS"
 ONLY_MODELS = ("build", "--exclude-resource-type", "test")
 BUILDS = {
-    NEEDED: (*ONLY_MODELS, "--select", "+hedge_metrics"), MODELS: ONLY_MODELS, BUILD: ("build",),
+    NEEDED: (*ONLY_MODELS, "--select", "+hedge_metrics"),
+    MODELS: ONLY_MODELS,
+    BUILD: ("build",),
 }
 
 Parts = dict[str, str]
@@ -121,7 +123,8 @@ def panel(arguments: argparse.Namespace, workspace: Path) -> Parts:
             0,
             f"{symbols} symbols, "
             + (f"medians of {rounds} rounds" if rounds > 1 else "one round")
-            + ":\n\n" + panel_table(found)
+            + ":\n\n"
+            + panel_table(found),
         )
         parts.setdefault("models", models_table(built.seconds, symbols))
     parts["panel"] = f"{machine()}\n\n" + "\n".join(tables)
@@ -140,19 +143,34 @@ def panel_table(found: dict[str, Cost]) -> str:
     def lines() -> Iterable[tuple[str, ...]]:
         for what, cost in found.items():
             figures = {
-                ".2f": (cost.wall, cost.work), ".1f": (cost.cpu,), ".0f": (cost.megabytes,),
+                ".2f": (cost.wall, cost.work),
+                ".1f": (cost.cpu,),
+                ".0f": (cost.megabytes,),
                 # ratios
                 ",.2f": (cost.wall / parse.wall,),
                 ",.1f": (cost.wall / polars.wall, cost.work / polars.work, cost.work / pandas.work),
             }
-            yield what, *(
-                format(value, digits) if value else ""
-                for digits, values in figures.items() for value in values
+            yield (
+                what,
+                *(
+                    format(value, digits) if value else ""
+                    for digits, values in figures.items()
+                    for value in values
+                ),
             )
 
     return markdown_table(
-        ("", "wall, s", "work, s", "CPU, s", "MB", "wall, times `dbt parse`",
-         "wall, times polars", "work, times polars", "work, times pandas"),
+        (
+            "",
+            "wall, s",
+            "work, s",
+            "CPU, s",
+            "MB",
+            "wall, times `dbt parse`",
+            "wall, times polars",
+            "work, times polars",
+            "work, times pandas",
+        ),
         lines(),
     )
 
@@ -189,8 +207,11 @@ def growth_table(sizes: dict[int, dict[str, Cost]]) -> str:
         step = max(work / before for before, work in itertools.pairwise(of_symbol))
         lines.append((what, *(f"{work:.3f}" for work in of_symbol), f"{step:.2f}"))
     return markdown_table(
-        ("work a symbol, s", *(f"{symbols} symbols" for symbols in sizes),
-         "the steepest step, times linear"),
+        (
+            "work a symbol, s",
+            *(f"{symbols} symbols" for symbols in sizes),
+            "the steepest step, times linear",
+        ),
         lines,
     )
 
@@ -205,8 +226,11 @@ def draw_growth(sizes: dict[int, dict[str, Cost]], path: Path) -> None:
         axes.plot(list(work), list(work.values()), marker="o", color=colour, label=what)
         least, most = min(work), max(work)
         axes.plot(
-            [least, most], [work[least], work[least] * most / least], color=colour,
-            linestyle="--", linewidth=1,
+            [least, most],
+            [work[least], work[least] * most / least],
+            color=colour,
+            linestyle="--",
+            linewidth=1,
         )
     axes.set(xscale="log", yscale="log", xlabel="Symbols", ylabel="Work, seconds")
     axes.set_xticks(list(sizes), [str(symbols) for symbols in sizes])
@@ -223,7 +247,8 @@ def native(arguments: argparse.Namespace, workspace: Path) -> Parts:
     for symbols, rounds in NATIVE_ROUNDS.items():
         write_universe(arguments.folder, symbols)
         given = linked(arguments.folder, symbols, workspace / "files") | {
-            "timeframe": "5m", "beta_window": NATIVE.beta_window,
+            "timeframe": "5m",
+            "beta_window": NATIVE.beta_window,
         }
         costs: dict[str, list[Cost]] = {}
         for _ in range(min(rounds, arguments.rounds)):
@@ -237,14 +262,20 @@ def native(arguments: argparse.Namespace, workspace: Path) -> Parts:
                 costs.setdefault(what, []).append(cost)
                 compare(built.figures(), found, what)
         found = {what: medians(several) for what, several in costs.items()}
-        tables.append(markdown_table(
-            (f"{symbols} symbols at 5m", "work, s", "MB", "times polars", "times pandas"),
-            [
-                (what, f"{cost.work:.1f}", f"{cost.megabytes:.0f}" if cost.megabytes else "",
-                 *(f"{cost.work / found[peer].work:.1f}" for peer in (POLARS, PANDAS)))
-                for what, cost in found.items()
-            ],
-        ))
+        tables.append(
+            markdown_table(
+                (f"{symbols} symbols at 5m", "work, s", "MB", "times polars", "times pandas"),
+                [
+                    (
+                        what,
+                        f"{cost.work:.1f}",
+                        f"{cost.megabytes:.0f}" if cost.megabytes else "",
+                        *(f"{cost.work / found[peer].work:.1f}" for peer in (POLARS, PANDAS)),
+                    )
+                    for what, cost in found.items()
+                ],
+            )
+        )
     return {"native": "\n".join(tables)}
 
 
@@ -269,14 +300,20 @@ def sweep(arguments: argparse.Namespace, workspace: Path) -> Parts:
             costs.setdefault(what, []).append(several)
     found = {what: medians(several) for what, several in costs.items()}
     added = found["what the sweep adds"].work
-    return {"sweep": markdown_table(
-        ("1,000 strategies", "work, s", "MB", "times what the sweep adds"),
-        [
-            (what, f"{cost.work:.1f}", f"{cost.megabytes:.0f}" if cost.megabytes else "",
-             f"{cost.work / added:.1f}")
-            for what, cost in found.items()
-        ],
-    )}
+    return {
+        "sweep": markdown_table(
+            ("1,000 strategies", "work, s", "MB", "times what the sweep adds"),
+            [
+                (
+                    what,
+                    f"{cost.work:.1f}",
+                    f"{cost.megabytes:.0f}" if cost.megabytes else "",
+                    f"{cost.work / added:.1f}",
+                )
+                for what, cost in found.items()
+            ],
+        )
+    }
 
 
 def memory(arguments: argparse.Namespace, workspace: Path) -> Parts:
@@ -289,23 +326,35 @@ def memory(arguments: argparse.Namespace, workspace: Path) -> Parts:
     given = linked(folder, MINUTES_SYMBOLS, workspace / "files")
     built = run_dbt(["build"], given, workspace / "build", LIMIT)
     exported = measured(
-        [sys.executable, "-m", "scripts.export", "--symbol", symbol_of(0),
-         "--database", str(built.workspace / "data" / "hedge.duckdb"),
-         "--out", str(workspace / "runs")],
+        [
+            sys.executable,
+            "-m",
+            "scripts.export",
+            "--symbol",
+            symbol_of(0),
+            "--database",
+            str(built.workspace / "data" / "hedge.duckdb"),
+            "--out",
+            str(workspace / "runs"),
+        ],
         ROOT,
     )
-    return {"memory": markdown_table(
-        (f"`HEDGE_MEMORY_LIMIT={LIMIT}`", "wall, s", "MB, the largest process"),
-        [
-            (what, f"{cost.wall:.0f}", f"{cost.megabytes:.0f}")
-            for what, cost in {
-                f"{MANY_SYMBOLS} symbols of {BARS:,} bars a leg, `dbt build`": many.cost,
-                f"{MINUTES_SYMBOLS} symbols of {MINUTES_OF_THREE_YEARS:,} bars a leg, `dbt build`":
-                    built.cost,
-                "a run folder of one of these": exported,
-            }.items()
-        ],
-    )}
+    return {
+        "memory": markdown_table(
+            (f"`HEDGE_MEMORY_LIMIT={LIMIT}`", "wall, s", "MB, the largest process"),
+            [
+                (what, f"{cost.wall:.0f}", f"{cost.megabytes:.0f}")
+                for what, cost in {
+                    f"{MANY_SYMBOLS} symbols of {BARS:,} bars a leg, `dbt build`": many.cost,
+                    (
+                        f"{MINUTES_SYMBOLS} symbols of {MINUTES_OF_THREE_YEARS:,} bars a leg,"
+                        " `dbt build`"
+                    ): built.cost,
+                    "a run folder of one of these": exported,
+                }.items()
+            ],
+        )
+    }
 
 
 PARTS = {"panel": panel, "native": native, "sweep": sweep, "memory": memory}

@@ -23,7 +23,12 @@ VOL_WINDOW, VOL_TARGET = 30, 0.5
 BAND, FEES_BPS = 0.01, 1.0
 RISK_AVERSION, BLOCK_DAYS, REPLICATES, SEED = 3.0, 7, 1000, 1
 STRATEGIES = (
-    "unhedged", "naive", "naive_hold", "static_ols", "rolling_ols", "rolling_ols_band",
+    "unhedged",
+    "naive",
+    "naive_hold",
+    "static_ols",
+    "rolling_ols",
+    "rolling_ols_band",
     "vol_scaled",
 )
 Figures = dict[str, float]
@@ -54,8 +59,12 @@ def returns_of(
 
 
 def figures(
-    ratio: np.ndarray, r_spot: np.ndarray, r_fut: np.ndarray, funding: np.ndarray,
-    notional: np.ndarray, periods: float,
+    ratio: np.ndarray,
+    r_spot: np.ndarray,
+    r_fut: np.ndarray,
+    funding: np.ndarray,
+    notional: np.ndarray,
+    periods: float,
 ) -> Figures:
     """Return the figures of a strategy from what it holds, bar by bar."""
     trade, r_hedge, r_funding, r_fees = returns_of(ratio, r_spot, r_fut, funding)
@@ -98,8 +107,14 @@ def held_within_band(target: np.ndarray, drift: np.ndarray, band: float) -> np.n
 
 
 def panel(
-    beta: np.ndarray, volatility: np.ndarray, beta_static: float, r_spot: np.ndarray,
-    r_fut: np.ndarray, funding: np.ndarray, close_before: np.ndarray, periods: float,
+    beta: np.ndarray,
+    volatility: np.ndarray,
+    beta_static: float,
+    r_spot: np.ndarray,
+    r_fut: np.ndarray,
+    funding: np.ndarray,
+    close_before: np.ndarray,
+    periods: float,
 ) -> dict[str, Figures]:
     """Return the figures of every strategy, over the bars at which each has a ratio."""
     start = int(np.argmax(~np.isnan(beta) & ~np.isnan(volatility)))
@@ -153,15 +168,15 @@ def rolling_ols(spot: pd.Series, perp: pd.Series, window: int) -> pd.Series:
     from statsmodels.api import add_constant
     from statsmodels.regression.rolling import RollingOLS
 
-    slopes = RollingOLS(
-        spot.iloc[1:], add_constant(perp.iloc[1:].rename("perp")), window=window
-    ).fit(params_only=True).params["perp"]
+    slopes = (
+        RollingOLS(spot.iloc[1:], add_constant(perp.iloc[1:].rename("perp")), window=window)
+        .fit(params_only=True)
+        .params["perp"]
+    )
     return slopes.reindex(spot.index)
 
 
-def pandas_bars(
-    files: dict[str, Path], work: Work
-) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+def pandas_bars(files: dict[str, Path], work: Work) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Return a symbol's returns by leg, and of each bar the funding and spot's close before it."""
     closes = {}
     for leg in ("spot", "perp"):
@@ -180,7 +195,8 @@ def pandas_bars(
 
 
 def pandas_symbol(
-    files: dict[str, Path], work: Work,
+    files: dict[str, Path],
+    work: Work,
     slopes: Callable[[pd.Series, pd.Series, int], pd.Series],
 ) -> dict[str, Figures]:
     """Return the figures of each strategy of a symbol, with slopes from the legs' returns."""
@@ -189,8 +205,14 @@ def pandas_symbol(
     beta = slopes(spot, perp, work.beta_window).shift()
     volatility = spot.rolling(VOL_WINDOW).std().shift() * math.sqrt(work.periods)
     return panel(
-        beta.to_numpy()[1:], volatility.to_numpy()[1:], spot.cov(perp) / perp.var(),
-        spot.to_numpy()[1:], perp.to_numpy()[1:], funding, close_before, work.periods,
+        beta.to_numpy()[1:],
+        volatility.to_numpy()[1:],
+        spot.cov(perp) / perp.var(),
+        spot.to_numpy()[1:],
+        perp.to_numpy()[1:],
+        funding,
+        close_before,
+        work.periods,
     )
 
 
@@ -218,7 +240,8 @@ def polars_panel(
     spot, perp, window = pl.col("r_spot"), pl.col("r_fut"), work.beta_window
     before = pl.int_range(pl.len()) > window
     frame = (
-        closes("spot").join(closes("perp"), on=["symbol", "timestamp"])
+        closes("spot")
+        .join(closes("perp"), on=["symbol", "timestamp"])
         .sort("timestamp")
         .join_asof(rates, on="timestamp", by="symbol", check_sortedness=False)
         .sort("symbol", "timestamp")
@@ -228,12 +251,15 @@ def polars_panel(
             pl.col("spot").shift().over("symbol").alias("close_before"),
         )
         .with_columns(
-            pl.when(before).then(
-                (pl.rolling_cov(spot, perp, window_size=window) / perp.rolling_var(window))
-                .shift()
-            ).over("symbol").alias("beta"),
-            (spot.rolling_std(VOL_WINDOW).shift().over("symbol") * math.sqrt(work.periods))
-            .alias("volatility"),
+            pl.when(before)
+            .then(
+                (pl.rolling_cov(spot, perp, window_size=window) / perp.rolling_var(window)).shift()
+            )
+            .over("symbol")
+            .alias("beta"),
+            (spot.rolling_std(VOL_WINDOW).shift().over("symbol") * math.sqrt(work.periods)).alias(
+                "volatility"
+            ),
             (pl.cov(spot, perp) / perp.var()).over("symbol").alias("beta_static"),
         )
         .drop_nulls("r_spot")
@@ -243,9 +269,11 @@ def polars_panel(
         symbol: panel(
             *(rows[name].to_numpy() for name in ("beta", "volatility")),
             rows["beta_static"][0],
-            rows["r_spot"].to_numpy(), rows["r_fut"].to_numpy(),
+            rows["r_spot"].to_numpy(),
+            rows["r_fut"].to_numpy(),
             rows["funding_rate"].to_numpy() * work.minutes / (8 * 60),
-            rows["close_before"].to_numpy(), work.periods,
+            rows["close_before"].to_numpy(),
+            work.periods,
         )
         for (symbol,), rows in frame.partition_by("symbol", as_dict=True).items()
     }
@@ -295,8 +323,10 @@ def drawn_blocks(bars: int) -> tuple[np.ndarray, np.ndarray]:
     length = BLOCK_DAYS * 24
     blocks = -(-bars // length)
     uniforms = [
-        [int(hashlib.md5(f"{SEED}:{replicate}:{block}".encode()).hexdigest()[:13], 16) / 2**52
-         for block in range(1, blocks + 1)]
+        [
+            int(hashlib.md5(f"{SEED}:{replicate}:{block}".encode()).hexdigest()[:13], 16) / 2**52
+            for block in range(1, blocks + 1)
+        ]
         for replicate in range(1, REPLICATES + 1)
     ]
     lengths = np.full(blocks, length)
@@ -305,7 +335,10 @@ def drawn_blocks(bars: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def utilities(
-    ratio: np.ndarray, r_spot: np.ndarray, r_fut: np.ndarray, funding: np.ndarray,
+    ratio: np.ndarray,
+    r_spot: np.ndarray,
+    r_fut: np.ndarray,
+    funding: np.ndarray,
     draws: tuple[np.ndarray, np.ndarray],
 ) -> tuple[float, np.ndarray]:
     """Return U of a strategy a year, and how far each replicate's strays from it, linearly."""

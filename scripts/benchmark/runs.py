@@ -82,8 +82,15 @@ def run_peer(
 ) -> tuple[Cost, Panel]:
     """Run a function of peers.py on a universe's first symbols; return its cost and figures."""
     wall, cpu, megabytes, output = measured(
-        [sys.executable, "-c", PEER, name, str(folder), str(symbols),
-         str(sweep) if sweep else json.dumps(work)],
+        [
+            sys.executable,
+            "-c",
+            PEER,
+            name,
+            str(folder),
+            str(symbols),
+            str(sweep) if sweep else json.dumps(work),
+        ],
         ROOT,
     )
     seconds, found = json.loads(output.splitlines()[-1])
@@ -95,9 +102,7 @@ def run_of_one(files: dict[str, Path], workspace: Path) -> tuple[Cost, dict[str,
     shutil.rmtree(workspace, ignore_errors=True)
     workspace.mkdir()
     given = json.dumps({leg: str(path.absolute()) for leg, path in files.items()})
-    wall, _, megabytes, output = measured(
-        [sys.executable, "-c", RUN, str(workspace), given], ROOT
-    )
+    wall, _, megabytes, output = measured([sys.executable, "-c", RUN, str(workspace), given], ROOT)
     marks = sorted(json.loads(output.splitlines()[-1]).items(), key=lambda mark: mark[1])
     stages = {
         stage: following - begun
@@ -149,12 +154,24 @@ def run_dbt(
     limit = [f"HEDGE_MEMORY_LIMIT={memory_limit}"] if memory_limit else []
     wall, cpu, megabytes, _ = measured(
         [
-            "env", *limit,
-            sys.executable, "-c", BARE_DBT if command == ["parse"] else QUICK_DBT, *command,
+            "env",
+            *limit,
+            sys.executable,
+            "-c",
+            BARE_DBT if command == ["parse"] else QUICK_DBT,
+            *command,
             "--no-partial-parse",
-            "--project-dir", str(ROOT), "--profiles-dir", str(ROOT),
-            "--target-path", str(workspace / "target"), "--log-path", str(workspace / "target"),
-            "--vars", json.dumps(dbt_vars), "--no-send-anonymous-usage-stats",
+            "--project-dir",
+            str(ROOT),
+            "--profiles-dir",
+            str(ROOT),
+            "--target-path",
+            str(workspace / "target"),
+            "--log-path",
+            str(workspace / "target"),
+            "--vars",
+            json.dumps(dbt_vars),
+            "--no-send-anonymous-usage-stats",
             "--no-version-check",
         ],
         workspace,
@@ -164,7 +181,8 @@ def run_dbt(
     results = json.loads((workspace / "target" / "run_results.json").read_text())
     seconds = {
         result["unique_id"].split(".")[-1]: result["execution_time"]
-        for result in results["results"] if result["unique_id"].startswith("model.")
+        for result in results["results"]
+        if result["unique_id"].startswith("model.")
     }
     return Built(Cost(wall, results["elapsed_time"], cpu, megabytes), seconds, workspace)
 

@@ -26,23 +26,27 @@ def base(bars: int, minutes: int) -> dict[str, pd.DataFrame]:
     # the halt of spot is filled with the perp: benchmarks count bars, and all have the same
     whole = spot.set_index("timestamp").reindex(perp["timestamp"])
     whole = whole.fillna(perp.set_index("timestamp")).reset_index()
-    frames = {leg: frame.iloc[rows].assign(timestamp=ts) for leg, frame in
-              (("spot", whole), ("perp", perp.reset_index(drop=True)))}
-    print_ts = ts[::8 * 60 // minutes]
+    frames = {
+        leg: frame.iloc[rows].assign(timestamp=ts)
+        for leg, frame in (("spot", whole), ("perp", perp.reset_index(drop=True)))
+    }
+    print_ts = ts[:: 8 * 60 // minutes]
     rates = prints["funding_rate"].to_numpy()
-    frames["funding"] = pd.DataFrame({
-        "timestamp": print_ts, "funding_rate": rates[np.arange(len(print_ts)) % len(rates)],
-    })
+    frames["funding"] = pd.DataFrame(
+        {
+            "timestamp": print_ts,
+            "funding_rate": rates[np.arange(len(print_ts)) % len(rates)],
+        }
+    )
     return frames
 
 
-def write_universe(
-    folder: Path, symbols: int, bars: int = BARS, minutes: int = MINUTES
-) -> None:
+def write_universe(folder: Path, symbols: int, bars: int = BARS, minutes: int = MINUTES) -> None:
     """Write a spot, a perp and a funding file for each symbol; those that are there stay."""
     folder.mkdir(parents=True, exist_ok=True)
     missing = [
-        (number, files) for number, files in enumerate(files_of(folder, symbols))
+        (number, files)
+        for number, files in enumerate(files_of(folder, symbols))
         if not all(path.exists() for path in files.values())
     ]
     if not missing:

@@ -16,8 +16,13 @@ import yaml
 
 PROJECT = yaml.safe_load((Path(__file__).resolve().parents[2] / "dbt_project.yml").read_text())
 LAYOUT = {
-    "timestamp": "TIMESTAMP WITH TIME ZONE", "open": "DOUBLE", "high": "DOUBLE",
-    "low": "DOUBLE", "close": "DOUBLE", "volume": "DOUBLE", "funding_rate": "DOUBLE",
+    "timestamp": "TIMESTAMP WITH TIME ZONE",
+    "open": "DOUBLE",
+    "high": "DOUBLE",
+    "low": "DOUBLE",
+    "close": "DOUBLE",
+    "volume": "DOUBLE",
+    "funding_rate": "DOUBLE",
 }
 
 execute = True
