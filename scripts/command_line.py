@@ -1,9 +1,33 @@
-"""What the commands have in common: refusals of one line."""
+"""What the commands have in common: arguments, refusals of one line, exit codes and streams."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
+import io
+import math
+import os
+import re
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import NoReturn
+
+import duckdb
+
+from scripts.files import private_folder
+from scripts.project import ROOT, BuildError, InputError
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+WHOLE_NUMBER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+SCRATCH_PREFIX = "spot-perp-hedge-"
+OUT_OF_MEMORY = (
+    "out of memory: close other programs, set HEDGE_MEMORY_LIMIT to less than is free, or give"
+    " fewer symbols."
+)
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -11,9 +35,188 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Refuse usage in one line and exit with 2."""
-        self.exit(2, f"error: {message}; see python -m {self.prog} --help\n")
+        self.exit(2, f"error: {one_line(message)}; see python -m {self.prog} --help\n")
 
 
 def one_line(message: str) -> str:
-    """Return a message with its line breaks and runs of spaces folded."""
-    return " ".join(message.split())
+    """Return a message as one line of text that a terminal shows and does not obey."""
+    folded = " ".join(message.split())
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in folded
+    )
+
+
+def number(text: str) -> int | float:
+    """Return a number as people write it: ASCII digits, a point, an exponent.
+
+    Raises ArgumentTypeError, which is a refusal of the parser, for anything else.
+    """
+    if WHOLE_NUMBER.fullmatch(text):
+        return int(text)
+    if NUMBER.fullmatch(text) and math.isfinite(value := float(text)):
+        return value
+    raise argparse.ArgumentTypeError(f"{text} is not a number such as 5, 0.5 or 1e-3")
+
+
+def whole_number(text: str) -> int:
+    """Return a whole number written in ASCII digits; raises ArgumentTypeError for another."""
+    if WHOLE_NUMBER.fullmatch(text):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text} is not a whole number such as 5")
+
+
+def run_command(
+    work: Callable[[], Iterable[object]],
+    unwritten: str = "the results could not be written ({}): make room on the disk, or check the"
+    " folder's permissions.",
+    stopped: str = "stopped; nothing was written",
+) -> int:
+    """Do a command's work, and print the lines that it yields; return the exit code.
+
+    stdout holds these lines, mostly paths, and nothing else. stderr says in one sentence what
+    went wrong: 1 where tests or downloads failed, 2 for bad input or where something could not
+    be written, 130 after an interrupt. unwritten and stopped are the sentences for the last
+    two, {} standing for the reason.
+    """
+    open_streams()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        check_is_utf8([*sys.argv[1:], str(ROOT), working_folder()])
+        with scratch_folder():
+            print_lines(iter(work()))
+    except InputError as error:
+        say(f"error: {one_line(str(error))}")
+        return 2
+    except BuildError as error:
+        # a line for each test or download that failed
+        say("\n".join(map(one_line, str(error).splitlines())))
+        return 1
+    except KeyboardInterrupt:
+        say(stopped)
+        return 130
+    except (OSError, MemoryError, RuntimeError, duckdb.Error) as error:
+        if is_interrupt(error):
+            say(stopped)
+            return 130
+        if is_out_of_memory(error):
+            say(f"error: {OUT_OF_MEMORY}")
+        elif isinstance(error, OSError | duckdb.IOException):
+            say(f"error: {unwritten.format(one_line(str(error)) or type(error).__name__)}")
+        else:
+            raise
+        return 2
+    return 0
+
+
+def open_streams() -> None:
+    """Open the standard streams that are closed on the null device.
+
+    Otherwise the next file that is opened takes a closed stream's number, and is written to.
+    """
+    for stream in range(3):
+        try:
+            os.fstat(stream)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # whatever the locale: a path is written as the file system has it
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
+
+
+def say(message: str) -> None:
+    """Write a message to stderr; one that nobody can read is no failure."""
+    with contextlib.suppress(OSError):
+        print(message, file=sys.stderr, flush=True)
+
+
+def print_lines(lines: Iterator[object]) -> None:
+    """Print lines to stdout as they come; raises InputError where it takes none."""
+    for line in lines:
+        try:
+            print(line, flush=True)
+        except OSError as error:
+            # what is left in the buffer would fail again at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            untold = " ".join(map(str, [line, *lines]))
+            raise InputError(
+                f"stdout cannot be written to ({error.strerror}): redirect it elsewhere. The"
+                f" results are there: {untold}"
+            ) from error
+
+
+def check_is_utf8(texts: Iterable[str]) -> None:
+    """Refuse arguments and paths that are not UTF-8, which no database and no JSON takes."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{text!a} is not UTF-8: rename the file or folder.") from error
+
+
+def working_folder() -> str:
+    """Return the folder that relative paths begin in; raises InputError where it is gone."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError as error:
+        raise InputError("the current folder was deleted: change to another.") from error
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[None]:
+    """Have every temporary file of this process, and of those it starts, in one folder.
+
+    A killed process leaves it; the next command removes it.
+    """
+    with private_folder(Path(tempfile.gettempdir()), SCRATCH_PREFIX) as folder:
+        before = tempfile.tempdir, os.environ.get("TMPDIR")
+        tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before[0]
+            if before[1] is None:
+                del os.environ["TMPDIR"]
+            else:
+                os.environ["TMPDIR"] = before[1]
+
+
+@contextlib.contextmanager
+def writable_folder(folder: Path) -> Iterator[None]:
+    """Make sure that a folder can be written to; leave no empty folder of ours behind.
+
+    Raises InputError where it cannot.
+    """
+    created = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise InputError(
+                f"--out: {folder} cannot be written to ({error.strerror}): choose another folder."
+            ) from error
+        yield
+    finally:
+        for path in created:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether an error is what an interrupt becomes within DuckDB."""
+    return "Query interrupted" in str(error) or isinstance(error, duckdb.InterruptException)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory, or room for a thread, is used up."""
+    if isinstance(error, MemoryError | duckdb.OutOfMemoryException):
+        return True
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    return bool(
+        re.search(r"can't start new thread|[Cc]annot allocate memory|bad_alloc", str(error))
+    )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from scripts.command_line import one_line, say
+from scripts.files import put_in_place
 from scripts.project import InputError
 
 # each is a function of scripts/plots.py
@@ -23,6 +26,68 @@ PLOTS = (
 PLOT_OF_SEVERAL_TIMEFRAMES = "effectiveness_by_timeframe"
 
 
+def connect(
+    database: Path | str = ":memory:", *, read_only: bool = False
+) -> duckdb.DuckDBPyConnection:
+    """Open a database as every command does: no progress bar on stdout, nothing downloaded."""
+    connection = duckdb.connect(
+        str(database),
+        read_only=read_only,
+        config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
+    )
+    connection.execute("set enable_progress_bar = false")
+    return connection
+
+
+def check_is_replaceable(database: Path) -> None:
+    """Refuse to replace a database that a program has open for writing.
+
+    What that program writes next would lie beside the new database as its write-ahead log,
+    and nobody could open it again.
+    """
+    with contextlib.suppress(FileNotFoundError), locked_against_writers(database):
+        pass
+
+
+@contextlib.contextmanager
+def locked_against_writers(database: Path) -> Iterator[None]:
+    """Hold the lock of DuckDB's readers; raises InputError where a writer holds the other."""
+    with database.open("rb") as opened:
+        try:
+            fcntl.lockf(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(
+                f"{database} is open for writing in another program: close it there, or open it"
+                " with duckdb -readonly, and run again."
+            ) from error
+        yield
+
+
+def replace_database(new: Path, database: Path) -> None:
+    """Put a closed database in the place of another; whoever reads that one keeps reading it.
+
+    A write-ahead log that a killed program left belongs to the old one, and goes with it. An
+    old one that cannot be opened is replaced, and stderr says so.
+
+    Raises InputError where a program has the old one open for writing.
+    """
+    with contextlib.ExitStack() as stack:
+        if database.exists():
+            check_is_replaceable(database)
+            try:
+                connect(database, read_only=True).close()
+            except duckdb.Error as error:
+                say(f"{database} cannot be opened ({first_line(error)}): this run replaces it.")
+            stack.enter_context(locked_against_writers(database))
+        database.with_name(f"{database.name}.wal").unlink(missing_ok=True)
+        put_in_place(new, database)
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error of DuckDB says, without its advice."""
+    return one_line(str(error).splitlines()[0])
+
+
 @contextlib.contextmanager
 def open_build(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a database that a whole build left without a failed test, read-only.
@@ -32,10 +97,11 @@ def open_build(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     if not database.exists():
         raise InputError(f"{database} does not exist: build it with dbt build or scripts.run.")
     try:
-        connection = duckdb.connect(str(database), read_only=True)
+        connection = connect(database, read_only=True)
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{database} cannot be opened ({reason}): build it again.") from error
+        raise InputError(
+            f"{database} cannot be opened ({first_line(error)}): build it again."
+        ) from error
     with connection:
         try:
             (has_passed,) = connection.execute("select has_passed from int_build").fetchone()

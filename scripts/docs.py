@@ -14,10 +14,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from scripts.command_line import OneLineParser, one_line
+from scripts.command_line import OneLineParser, one_line, run_command
 from scripts.database import open_build
-from scripts.project import DATABASE, ROOT, InputError
-from scripts.run import LOG_IN_JSON, QUICK_DBT, BuildError, exit_code, parse_event
+from scripts.project import DATABASE, ROOT, BuildError, InputError
+from scripts.run import LOG_IN_JSON, QUICK_DBT, parse_event
 
 TARGET = ROOT / "target" / "docs"
 # where dbt's page asks for files that nobody has: an icon that was left out of it, and icons
@@ -77,14 +77,15 @@ def write_page() -> Path:
 
 
 def main() -> int:
-    """Run, and turn what went wrong into an exit code and a message."""
-    OneLineParser(
-        prog="scripts.docs", description="Write the documentation as one page."
-    ).parse_args()
-    return exit_code(
-        lambda: print(write_page()),
-        "the page could not be written ({}): make room on the disk, or check the folder's rights.",
-    )
+    """Run the command line; return the exit code."""
+
+    def work() -> list[Path]:
+        OneLineParser(
+            prog="scripts.docs", description="Write the documentation as one page."
+        ).parse_args()
+        return [write_page()]
+
+    return run_command(work)
 
 
 if __name__ == "__main__":

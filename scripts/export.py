@@ -7,7 +7,6 @@ A folder is written under a temporary name and renamed at the end: it is complet
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import errno
 import hashlib
@@ -19,11 +18,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -31,8 +30,11 @@ from typing import Any
 
 import duckdb
 
-from scripts.database import open_build, plots_of, rows, samples_in
-from scripts.project import DATABASE, ROOT, InputError, safe_name, sql_text
+from scripts.command_line import OneLineParser, run_command, say, writable_folder
+from scripts.database import one_row, open_build, plots_of, rows, samples_in
+from scripts.files import private_folder
+from scripts.project import DATABASE, ROOT, InputError, folder_name, sql_text
+from scripts.summary import summary
 
 SCHEMA_VERSION = 1
 
@@ -72,68 +74,84 @@ def make_ready() -> None:
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
-def export(
+@dataclass(frozen=True)
+class Sample:
+    """A symbol and timeframe whose run folder is written: where it is, and where it goes."""
+
+    symbol: str
+    timeframe: str
+    temporary: Path
+    # of all timeframes of a symbol; each of several has a folder of its own in it
+    base: Path
+    parent: Path
+
+
+@contextlib.contextmanager
+def written(
     database: Path,
     pool: ProcessPoolExecutor,
     out: Path | None = None,
     symbols: list[str] | None = None,
     arguments: list[str] | None = None,
-) -> list[Path]:
-    """Write a run folder for each symbol and timeframe of a built database; return them.
+) -> Iterator[list[Sample]]:
+    """Write a run folder for each symbol and timeframe of a built database; publish names them.
 
     out holds the folders of one symbol; with several, each gets a folder of its own in it,
     and so has each of several timeframes. Without out they go to runs/<SYMBOL>/hedge_mvp.
-    arguments are kept in metadata.json. The processes of pool do the work.
+    arguments are kept in metadata.json. The processes of pool do the work. What is not
+    published is removed at the end.
 
     Raises InputError where the database is missing, did not pass, or has no such symbol, and
     OSError where a folder could not be written.
     """
-    written: list[tuple[Path, Path]] = []
-    tasks: list[Future] = []
     with open_build(database) as connection:
         known = samples_in(connection)
-        samples = [sample for sample in known if not symbols or sample[0] in symbols]
-        if not samples:
+        keys = [key for key in known if not symbols or key[0] in symbols]
+        if not keys:
             raise InputError(
                 f"{database} has no figures for {' '.join(symbols or ['any symbol'])}: it has"
                 f" {' '.join(sorted({symbol for symbol, _ in known})) or 'none'}."
             )
-        has_one_symbol = len({symbol for symbol, _ in samples}) == 1
-        has_one_timeframe = connection.execute(
-            "select count(distinct timeframe) = 1 from int_strategies"
-        ).fetchone()[0]
-        plots = {symbol: plots_of(connection, symbol) for symbol, _ in samples}
-    try:
-        for symbol, timeframe in samples:
-            folder_name = safe_name(symbol)
+        has_one_symbol = len({symbol for symbol, _ in keys}) == 1
+        has_one_timeframe = one_row(
+            connection.execute("select count(distinct timeframe) = 1 from int_strategies")
+        )[0]
+        plots = {symbol: plots_of(connection, symbol) for symbol, _ in keys}
+    samples: list[Sample] = []
+    tasks: list[Future[None]] = []
+    with contextlib.ExitStack() as stack:
+        for symbol, timeframe in keys:
             if out is None:
-                parent = ROOT / "runs" / folder_name / "hedge_mvp"
+                base = ROOT / "runs" / folder_name(symbol) / "hedge_mvp"
             else:
-                parent = out if has_one_symbol else out / folder_name
-            if not has_one_timeframe:
-                parent /= timeframe
-            parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=parent))
-            written.append((temporary, parent))
-            sample = database, symbol, timeframe, temporary
-            tasks += [
-                pool.submit(write_figures, *sample, arguments),
-                pool.submit(write_tables, *sample),
-            ]
-            tasks += [pool.submit(write_plot, *sample, name) for name in plots[symbol]]
-        for task in tasks:
-            task.result()
-        return [put_in_place(temporary, parent) for temporary, parent in written]
-    except BrokenProcessPool as error:
-        raise OSError(
-            "a process that wrote them was ended from outside: is there memory left?"
-        ) from error
-    finally:
-        for task in tasks:
-            task.cancel()
-        wait(tasks)
-        for temporary, _ in written:
-            shutil.rmtree(temporary, ignore_errors=True)
+                base = out if has_one_symbol else out / folder_name(symbol)
+            parent = base if has_one_timeframe else base / timeframe
+            for link in latest_links(base, parent, timeframe):
+                if link.exists() and not link.is_symlink():
+                    raise InputError(
+                        f"{link} is not a link, and stands where the link to the newest run goes:"
+                        " move it away."
+                    )
+            stack.enter_context(writable_folder(parent))
+            temporary = stack.enter_context(private_folder(parent, ".writing-"))
+            samples.append(Sample(symbol, timeframe, temporary, base, parent))
+        try:
+            for sample in samples:
+                key = database, sample.symbol, sample.timeframe, sample.temporary
+                tasks += [
+                    pool.submit(write_figures, *key, arguments),
+                    pool.submit(write_tables, *key),
+                ]
+                tasks += [pool.submit(write_plot, *key, name) for name in plots[sample.symbol]]
+            for task in tasks:
+                task.result()
+        except BrokenProcessPool as error:
+            raise MemoryError("a process that wrote run folders was killed") from error
+        finally:
+            for task in tasks:
+                task.cancel()
+            wait(tasks)
+        yield samples
 
 
 def write_plot(database: Path, symbol: str, timeframe: str, folder: Path, name: str) -> None:
@@ -342,10 +360,35 @@ def git_commit() -> str | None:
         return None
 
 
-def put_in_place(temporary: Path, parent: Path) -> Path:
-    """Give a finished folder its name, the time in UTC, and point `latest` to it."""
+def publish(samples: list[Sample]) -> list[Path]:
+    """Give finished run folders their names, the time in UTC, and point `latest` to the newest.
+
+    All of them get their names, or none.
+    """
+    named: list[Path] = []
+    try:
+        for sample in samples:
+            named.append(give_name(sample.temporary, sample.parent))
+        linked: set[Path] = set()
+        for sample, folder in zip(samples, named, strict=True):
+            links = latest_links(sample.base, sample.parent, sample.timeframe)
+            for link in links - linked:
+                point(link, folder)
+            linked |= links
+    except BaseException:
+        for folder in named:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return named
+
+
+def give_name(temporary: Path, parent: Path) -> Path:
+    """Rename a finished folder to the time in UTC, with a suffix if that is taken."""
     now = datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S")
-    temporary.chmod(0o755)
+    # made for this user alone: as open as any other that this user makes
+    mask = os.umask(0)
+    os.umask(mask)
+    temporary.chmod(0o777 & ~mask)
     for suffix in itertools.count(1):
         folder = parent / (now if suffix == 1 else f"{now}_{suffix}")
         try:
@@ -354,33 +397,52 @@ def put_in_place(temporary: Path, parent: Path) -> Path:
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise
-    link = parent / f".latest-{folder.name}"
-    link.symlink_to(folder.name, target_is_directory=True)
-    link.replace(parent / "latest")
     return folder
 
 
-def main() -> int:
-    """Export as the command line asks; print the folders to stdout."""
-    from scripts.summary import summary
+def latest_links(base: Path, parent: Path, timeframe: str) -> set[Path]:
+    """Return the links that lead to the newest run: of the symbol, and of the timeframe alone.
 
-    parser = argparse.ArgumentParser(prog="scripts.export", description=__doc__.split("\n")[0])
+    The latter is there once several timeframes were run.
+    """
+    links = {base / "latest", parent / "latest"}
+    if (base / timeframe).is_dir():
+        links.add(base / timeframe / "latest")
+    return links
+
+
+def point(link: Path, folder: Path) -> None:
+    """Make a link to a folder, in the place of an older one."""
+    with private_folder(link.parent, ".writing-") as private:
+        new = private / link.name
+        new.symlink_to(os.path.relpath(folder, link.parent), target_is_directory=True)
+        new.replace(link)
+
+
+def export(argv: list[str]) -> list[Path]:
+    """Do what the command line asks for; return the run folders."""
+    parser = OneLineParser(
+        prog="scripts.export",
+        description="Turn the marts of a built database into run folders.",
+    )
     parser.add_argument("--database", type=Path, default=DATABASE, metavar="FILE")
     parser.add_argument("--out", type=Path, metavar="DIR")
     parser.add_argument("--symbol", nargs="+", metavar="S")
-    arguments = parser.parse_args()
-    try:
-        with workers() as pool:
-            folders = export(
-                arguments.database, pool, arguments.out, arguments.symbol, sys.argv[1:]
-            )
-    except (InputError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    arguments = parser.parse_args(argv)
+    out = arguments.out and arguments.out.expanduser().absolute()
+    with (
+        workers() as pool,
+        written(arguments.database, pool, out, arguments.symbol, argv) as samples,
+    ):
+        folders = publish(samples)
     for folder in folders:
-        print(summary(folder), file=sys.stderr)
-        print(folder.absolute())
-    return 0
+        say(summary(folder))
+    return folders
+
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    return run_command(lambda: export(sys.argv[1:]))
 
 
 if __name__ == "__main__":

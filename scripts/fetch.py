@@ -42,6 +42,7 @@ from tqdm import tqdm
 
 from scripts import market_files
 from scripts.command_line import OneLineParser, one_line
+from scripts.database import connect
 from scripts.inputs import input_macros
 from scripts.project import ROOT, InputError, sql_text
 from scripts.sample_data import remove_sample
@@ -706,7 +707,7 @@ def main() -> int:
     """Fetch, and turn what went wrong into an exit code and a message."""
     try:
         arguments = parse_arguments(sys.argv[1:])
-        with folder_of_our_own(arguments.out), duckdb.connect() as connection:
+        with folder_of_our_own(arguments.out), connect() as connection:
             connection.execute("set timezone = 'UTC'")
             paths, errors = fetch(connection, arguments)
     except InputError as error:

@@ -30,9 +30,10 @@ import duckdb
 
 from scripts import market_files
 from scripts.command_line import OneLineParser, one_line
+from scripts.database import connect
 from scripts.inputs import input_macros
 from scripts.market_files import glob_escape, shortened, sql_name
-from scripts.project import ROOT, InputError, safe_name, sql_text
+from scripts.project import ROOT, InputError, folder_name, sql_text
 from scripts.sample_data import remove_sample
 
 PRICES = ("open", "high", "low", "close")
@@ -117,7 +118,7 @@ def normalised(symbol: str) -> str:
 
 def import_files(arguments: argparse.Namespace) -> Path:
     """Do what the command line asks for; return the path of the parquet file."""
-    with duckdb.connect() as connection:
+    with connect() as connection:
         # with one thread, rows are numbered as they stand
         connection.execute("set threads = 1; set timezone = 'UTC'")
         values = ", ".join(f"{name} double" for name in VALUES[arguments.rows])
@@ -127,7 +128,7 @@ def import_files(arguments: argparse.Namespace) -> Path:
         files = [
             read(connection, path, place, arguments) for place, path in enumerate(arguments.file)
         ]
-        stem = f"imported_{arguments.kind}_{safe_name(arguments.symbol)}"
+        stem = f"imported_{arguments.kind}_{folder_name(arguments.symbol)}"
         if arguments.rows == "bars":
             stem += f"_{interval_of(connection, files, arguments.out, stem)}"
         path = arguments.out / f"{stem}.parquet"

@@ -6,6 +6,7 @@ the models will read, and a macro's own refusal is raised here as an InputError.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import json
 import os
@@ -22,6 +23,7 @@ from typing import Any
 import duckdb
 import jinja2
 
+from scripts.database import connect
 from scripts.project import ROOT, InputError, default_vars
 
 LEGS = ("spot", "perp", "funding")
@@ -68,7 +70,7 @@ def check(given: dict[str, Any]) -> dict[str, Any]:
     lengths_ms = json.loads(macros.timeframes_ms())
     timeframes = {name: lengths_ms[name] for name in json.loads(macros.built_timeframes())}
     legs = [leg for leg in LEGS if dbt_vars[leg]]
-    with duckdb.connect() as connection:
+    with connect() as connection:
         strategies, longest_windows = read_strategies(connection, macros)
         if dbt_vars["strategy"] not in strategies:
             raise InputError(
@@ -279,6 +281,34 @@ def file_pattern(leg: str, path: str, base: Path) -> str:
         raise InputError(f"--{leg}: {path} does not exist: check the path.")
     pattern = f"{glob.escape(str(base))}/{path}" if is_relative else str(absolute)
     return pattern.replace("{", "[{]")
+
+
+def states(given: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Return what tells whether an input file is still the same: by path, of every input.
+
+    The time of the last change of its node, which no program can set, is among them.
+    """
+    dbt_vars = default_vars() | given
+    found = {}
+    with connect() as connection:
+        for pattern in filter(None, (dbt_vars[name] for name in (*LEGS, "sweep"))):
+            for (path,) in connection.execute("from glob(?)", [pattern]).fetchall():
+                with contextlib.suppress(OSError):
+                    told = os.stat(path)
+                    found[path] = (
+                        told.st_dev,
+                        told.st_ino,
+                        told.st_size,
+                        told.st_mtime_ns,
+                        told.st_ctime_ns,
+                    )
+    return found
+
+
+def changed(before: dict[str, tuple[int, ...]], after: dict[str, tuple[int, ...]]) -> str | None:
+    """Return the first path that came, went or changed between two states, if there is one."""
+    paths = sorted(before.keys() | after.keys())
+    return next((path for path in paths if before.get(path) != after.get(path)), None)
 
 
 def look_at_leg(

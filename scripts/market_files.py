@@ -22,6 +22,7 @@ import duckdb
 import pyarrow as pa
 from pyarrow import feather
 
+from scripts.files import private_folder, put_in_place
 from scripts.inputs import check_is_parquet
 from scripts.project import InputError, sql_text
 
@@ -131,17 +132,17 @@ def write_parquet(
 
     Equal rows in equal order, with equal metadata, give equal bytes.
     """
-    temporary = path.with_name(f".{path.name}.writing")
     pairs = ", ".join(f"{key}: {sql_text(value)}" for key, value in (metadata or {}).items())
     options = "format parquet, compression zstd" + (f", kv_metadata {{{pairs}}}" if pairs else "")
     threads = connection.execute("select current_setting('threads')").fetchone()[0]
     # with several threads the row groups may be cut at other rows from time to time
     connection.execute("set threads = 1")
     try:
-        connection.execute(f"copy ({query}) to {sql_text(str(temporary))} ({options})")
-        os.replace(temporary, path)
+        with private_folder(path.parent, ".writing-") as folder:
+            temporary = folder / path.name
+            connection.execute(f"copy ({query}) to {sql_text(str(temporary))} ({options})")
+            put_in_place(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
         connection.execute(f"set threads = {threads}")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scripts.command_line import one_line
-from scripts.run import BuildError
+from scripts.project import BuildError
 
 # a small process, since a child's peak begins with what its parent holds
 MEASURED = """

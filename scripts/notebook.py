@@ -23,10 +23,9 @@ from nbclient.exceptions import CellExecutionError
 from PIL import Image
 
 from scripts import inputs
-from scripts.command_line import one_line
-from scripts.project import ROOT
+from scripts.command_line import one_line, run_command
+from scripts.project import ROOT, BuildError
 from scripts.results import built
-from scripts.run import BuildError, exit_code
 
 CELLS = ROOT / "notebooks" / "hedge_MVP.py"
 NOTEBOOK = CELLS.with_suffix(".ipynb")
@@ -81,8 +80,8 @@ def write(database: Path, path: Path) -> None:
     nbformat.write(without_noise(executed(database)), path)
 
 
-def write_on_sample() -> None:
-    """Build the sample data apart from any build of yours, and write the notebook on it."""
+def write_on_sample() -> list[Path]:
+    """Build the sample data apart from any build of yours; return the notebook written on it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         subprocess.run(
@@ -97,14 +96,12 @@ def write_on_sample() -> None:
         }
         database, _ = built(given, folder / "sample.duckdb")
         write(database, NOTEBOOK)
-    print(NOTEBOOK)
+    return [NOTEBOOK]
 
 
 def main() -> int:
-    """Run, and turn what went wrong into an exit code and a message."""
-    return exit_code(
-        write_on_sample, "the notebook could not be written ({}): check the folder's rights."
-    )
+    """Run the command line; return the exit code."""
+    return run_command(write_on_sample)
 
 
 if __name__ == "__main__":

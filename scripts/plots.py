@@ -25,7 +25,7 @@ from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: E402
 
 from scripts.database import open_build, plots_of, samples_in  # noqa: E402
-from scripts.project import DATABASE, InputError, safe_name  # noqa: E402
+from scripts.project import DATABASE, InputError, folder_name  # noqa: E402
 
 # Okabe and Ito's palette, told apart with any colour vision
 # (strategies that run together lie on each other: the earlier ones are drawn wider)
@@ -533,7 +533,7 @@ def main() -> int:
     try:
         with open_build(arguments.database) as connection:
             for symbol, timeframe in samples_in(connection):
-                folder = arguments.out / f"{safe_name(symbol)}_{timeframe}"
+                folder = arguments.out / f"{folder_name(symbol)}_{timeframe}"
                 folder.mkdir(parents=True, exist_ok=True)
                 for name in plots_of(connection, symbol):
                     print(draw(connection, symbol, timeframe, name, folder))

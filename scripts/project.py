@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
@@ -14,6 +14,10 @@ DATABASE = ROOT / "data" / "hedge.duckdb"
 
 class InputError(Exception):
     """Bad input or usage: one sentence with the file, the fault and the remedy."""
+
+
+class BuildError(Exception):
+    """A build that failed; the message names what failed and how to look at it."""
 
 
 def default_vars() -> dict[str, Any]:
@@ -26,6 +30,6 @@ def sql_text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def safe_name(symbol: str) -> str:
-    """Return a symbol as a folder's name."""
-    return re.sub(r"[^A-Za-z0-9-]", "_", symbol)
+def folder_name(symbol: str) -> str:
+    """Return a symbol as a folder's name, another for each symbol: percent-encoded UTF-8."""
+    return quote(symbol, safe="")

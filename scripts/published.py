@@ -15,13 +15,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from scripts import inputs
-from scripts.command_line import OneLineParser
+from scripts.command_line import OneLineParser, run_command
+from scripts.database import connect
 from scripts.pages import filled, markdown_table, read_page
 from scripts.project import DATABASE, ROOT, InputError, default_vars
-from scripts.run import build, build_workspace, exit_code
+from scripts.run import build, build_workspace
 
 PUBLISHED = DATABASE.with_name("published.duckdb")
 PARSED = ROOT / "target" / "last_published" / "partial_parse.msgpack"
@@ -66,7 +65,7 @@ def vars_from(arguments: argparse.Namespace) -> dict[str, Any]:
 def check_bars(dbt_vars: dict[str, Any]) -> None:
     """Refuse bars of several pairs, or of another size than an hour."""
     macros = inputs.input_macros(dbt_vars)
-    with duckdb.connect() as connection:
+    with connect() as connection:
         for leg in ("spot", "perp"):
             files = inputs.look_at_leg(connection, macros, leg, default_vars() | dbt_vars)
             if len(symbols := sorted({file.symbol for file in files})) > 1:
@@ -83,7 +82,7 @@ def check_bars(dbt_vars: dict[str, Any]) -> None:
 
 def read_tables(database: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the rows of published_outcome and of published_walk."""
-    with duckdb.connect(str(database), read_only=True) as connection:
+    with connect(database, read_only=True) as connection:
         outcome, walk = (
             connection.execute(f"from {table}").fetchdf().to_dict("records")
             for table in ("published_outcome", "published_walk order by step")
@@ -127,8 +126,8 @@ def walk_markdown(walk: list[dict[str, Any]]) -> str:
     return markdown_table(heads, rows)
 
 
-def published(argv: list[str]) -> None:
-    """Do what the command line asks for.
+def published(argv: list[str]) -> list[str]:
+    """Do what the command line asks for; return the text of the outcome.
 
     Raises InputError for bad input or usage, BuildError where a test failed.
     """
@@ -139,17 +138,14 @@ def published(argv: list[str]) -> None:
     with build_workspace() as workspace:
         build(dbt_vars, workspace, PARSED).replace(PUBLISHED)
     outcome, walk = read_tables(PUBLISHED)
-    print(outcome_text(outcome), walk_text(walk), sep="\n\n")
     if page:
         page.write_text(filled(text, {"published_walk": walk_markdown(walk)}), encoding="utf-8")
+    return [f"{outcome_text(outcome)}\n\n{walk_text(walk)}"]
 
 
 def main() -> int:
-    """Run, and turn what went wrong into an exit code and a message."""
-    return exit_code(
-        lambda: published(sys.argv[1:]),
-        "the result could not be written ({}): check the path and its rights.",
-    )
+    """Run the command line; return the exit code."""
+    return run_command(lambda: published(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -24,15 +24,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from scripts import inputs, plots
-from scripts.command_line import OneLineParser
-from scripts.database import open_build, samples_in
+from scripts.command_line import OneLineParser, run_command
+from scripts.database import connect, open_build, samples_in
 from scripts.measured import BARE_DBT, Measured, measured
 from scripts.pages import filled, markdown_table, read_page
 from scripts.project import ROOT, InputError
-from scripts.run import PARSED, build, build_workspace, exit_code
+from scripts.run import PARSED, build, build_workspace
 
 PAGES = ("README.md", "docs/results.md")
 TIMEFRAMES = "5m 15m 1h 4h 8h 1d"
@@ -98,7 +96,7 @@ def built(given: dict[str, Any], database: Path) -> tuple[Path, dict[str, float]
 
 def query(database: Path, sql: str) -> list[tuple]:
     """Return the rows of a query on a database."""
-    with duckdb.connect(str(database), read_only=True) as connection:
+    with connect(database, read_only=True) as connection:
         return connection.execute(sql).fetchall()
 
 
@@ -438,11 +436,8 @@ def draw(database: Path, names: Sequence[str], folder: Path) -> list[Path]:
 
 
 def main() -> int:
-    """Run, and turn what went wrong into an exit code and a message."""
-    return exit_code(
-        lambda: print(*results(sys.argv[1:]), sep="\n"),
-        "the pages could not be written ({}): check the path and its rights.",
-    )
+    """Run the command line; return the exit code."""
+    return run_command(lambda: results(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -10,26 +10,33 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
+import yaml
 from tqdm import tqdm
 
 from scripts import inputs
-from scripts.command_line import OneLineParser, one_line
-from scripts.export import export, workers
-from scripts.project import DATABASE, ROOT, InputError, default_vars
+from scripts.command_line import (
+    OneLineParser,
+    number,
+    one_line,
+    run_command,
+    say,
+    writable_folder,
+)
+from scripts.database import check_is_replaceable, connect, replace_database
+from scripts.export import publish, workers, written
+from scripts.files import private_folder
+from scripts.project import DATABASE, ROOT, BuildError, InputError, default_vars
+from scripts.summary import summary
 
 PARSED = ROOT / "target" / "last_run" / "partial_parse.msgpack"
 WORKSPACE_PREFIX = ".building-"
@@ -90,10 +97,6 @@ FINISHED = {
 }
 
 
-class BuildError(Exception):
-    """A build that failed; the message names what failed and how to look at it."""
-
-
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
     """Return the flags; those that name a var are None where they were not given."""
     defaults = default_vars()
@@ -136,17 +139,9 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def number(text: str) -> int | float:
-    """Return a number of a flag, whole where it is written so."""
-    try:
-        return int(text)
-    except ValueError:
-        return float(text)
-
-
 def window(text: str) -> int | float | str:
     """Return a window of a flag: a number of rows, or a duration as it is written."""
-    return text if re.fullmatch(r"\d+[dh]", text) else number(text)
+    return text if re.fullmatch(r"\d+[dh]", text, re.ASCII) else number(text)
 
 
 def vars_from(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -203,7 +198,7 @@ def build(dbt_vars: dict[str, Any], workspace: Path, parsed: Path = PARSED) -> P
         "--log-path",
         str(target),
         "--vars",
-        json.dumps(dbt_vars),
+        vars_text(dbt_vars),
         *LOG_IN_JSON,
     ]
     messages = []
@@ -233,7 +228,9 @@ def build(dbt_vars: dict[str, Any], workspace: Path, parsed: Path = PARSED) -> P
             raise
     if database.with_name(f"{database.name}.wal").exists():
         # what was not written into the file when dbt ended is, when it is closed again
-        duckdb.connect(str(database)).close()
+        connect(database).close()
+    if process.returncode < 0 or process.returncode == 137:
+        raise MemoryError("dbt was killed")
     if process.returncode:
         results = target / "run_results.json"
         if unwritten := re.search(r"(Could not write|No space left).*", "\n".join(messages)):
@@ -243,10 +240,23 @@ def build(dbt_vars: dict[str, Any], workspace: Path, parsed: Path = PARSED) -> P
             if results.exists() and database.exists()
             else "dbt build failed: " + one_line(" ".join(messages))
         )
-    with contextlib.suppress(FileNotFoundError):
-        parsed.parent.mkdir(parents=True, exist_ok=True)
-        (target / parsed.name).replace(parsed)
+    keep_parsed(target / parsed.name, parsed)
     return database
+
+
+def vars_text(dbt_vars: dict[str, Any]) -> str:
+    """Return vars as dbt's --vars takes them: in YAML, whose escapes hold any character."""
+    return yaml.safe_dump(dbt_vars, default_flow_style=True, width=sys.maxsize)
+
+
+def keep_parsed(made: Path, parsed: Path) -> None:
+    """Keep what dbt parsed for the next run; without it that one is slower, and no worse."""
+    with contextlib.suppress(OSError):
+        parsed.parent.mkdir(parents=True, exist_ok=True)
+        with private_folder(parsed.parent, ".writing-") as folder:
+            # a copy: the two may be on different file systems
+            shutil.copy(made, folder)
+            os.replace(folder / made.name, parsed)
 
 
 def parse_event(line: str) -> dict[str, Any]:
@@ -261,7 +271,7 @@ def parse_event(line: str) -> dict[str, Any]:
 def describe_failures(run_results: Path, database: Path) -> str:
     """Return what failed in a build: each test with its number of rows and the first of them."""
     lines = []
-    with duckdb.connect(str(database), read_only=True) as connection:
+    with connect(database, read_only=True) as connection:
         for result in json.loads(run_results.read_text())["results"]:
             name = result["unique_id"].split(".")[2]
             if result["status"] == "fail":
@@ -278,68 +288,11 @@ def describe_failures(run_results: Path, database: Path) -> str:
 
 
 @contextlib.contextmanager
-def writable_folder(folder: Path) -> Iterator[None]:
-    """Make sure that a folder can be written to; leave no empty folder of ours behind.
-
-    Raises InputError where it cannot.
-    """
-    created = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise InputError(
-                f"--out: {folder} cannot be written to ({error.strerror}): choose another folder."
-            ) from error
-        yield
-    finally:
-        for path in created:
-            with contextlib.suppress(OSError):
-                path.rmdir()
-
-
-@contextlib.contextmanager
 def build_workspace() -> Iterator[Path]:
-    """Make a folder to build in, beside the database; remove it, and those of killed runs.
-
-    A run holds a lock on its folder, which the system takes back however the run ends.
-    """
-    for folder in DATABASE.parent.glob(f"{WORKSPACE_PREFIX}*"):
-        with contextlib.suppress(OSError), (folder / "lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder)
+    """Make a folder to build in, beside the database; remove it, and those of killed runs."""
     DATABASE.parent.mkdir(exist_ok=True)
-    workspace = Path(tempfile.mkdtemp(prefix=WORKSPACE_PREFIX, dir=DATABASE.parent))
-    with (workspace / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            yield workspace
-        finally:
-            shutil.rmtree(workspace, ignore_errors=True)
-
-
-def exit_code(work: Callable[[], None], unwritten: str) -> int:
-    """Do the work of a command that builds; return 0, or the code of what went wrong, and say it.
-
-    unwritten is the sentence for a result that could not be written, {} standing for why.
-    """
-    try:
-        work()
-    except InputError as error:
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
-        return 2
-    except BuildError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
-        return 130
-    except (OSError, duckdb.IOException) as error:
-        print(f"error: {unwritten.format(one_line(str(error)))}", file=sys.stderr)
-        return 2
-    return 0
+    with private_folder(DATABASE.parent, WORKSPACE_PREFIX) as workspace:
+        yield workspace
 
 
 def run(argv: list[str]) -> list[Path]:
@@ -351,9 +304,11 @@ def run(argv: list[str]) -> list[Path]:
     Raises InputError for bad input or usage, BuildError where a test failed.
     """
     arguments = parse_arguments(argv)
-    dbt_vars = inputs.check(vars_from(arguments))
+    given = vars_from(arguments)
+    before = inputs.states(given)
+    dbt_vars = inputs.check(given)
+    check_is_replaceable(DATABASE)
     out = Path(os.path.expanduser(arguments.out)).absolute() if arguments.out else None
-    failed = DATABASE.with_name("hedge.failed.duckdb")
     with (
         writable_folder(out or ROOT / "runs"),
         build_workspace() as workspace,
@@ -363,33 +318,34 @@ def run(argv: list[str]) -> list[Path]:
             database = build(dbt_vars, workspace)
         except BuildError as error:
             database = workspace / "data" / DATABASE.name
-            if not database.exists():
-                raise
-            database.replace(failed)
-            raise BuildError(f"{error}\nThe build is kept: duckdb {failed}") from error
-        folders = export(database, pool, out, arguments=argv)
-        database.replace(DATABASE)
+            raise BuildError(f"{error}\n{kept(database)}") from error
+        with written(database, pool, out, arguments=argv) as samples:
+            if changed := inputs.changed(before, inputs.states(given)):
+                raise InputError(f"{changed} changed while it was read: run again.")
+            replace_database(database, DATABASE)
+            folders = publish(samples)
+    for folder in folders:
+        say(summary(folder))
+    database = shlex.quote(str(DATABASE))
+    say(f"Ask in SQL: duckdb -readonly {database} -c 'from hedge_help()'")
     return folders
 
 
-def main() -> int:
-    """Run, and turn what went wrong into an exit code and a message."""
-    folders: list[Path] = []
-    code = exit_code(
-        lambda: folders.extend(run(sys.argv[1:])),
-        "the results could not be written ({}): make room on the disk, or check the folder's"
-        " rights.",
-    )
-    if code:
-        return code
-    from scripts.summary import summary
+def kept(database: Path) -> str:
+    """Keep a build that failed, where there is one; return where, in a sentence."""
+    if not database.exists():
+        return ""
+    failed = DATABASE.with_name("hedge.failed.duckdb")
+    try:
+        replace_database(database, failed)
+    except InputError as error:
+        return f"The build is not kept: {error}"
+    return f"The build is kept: duckdb -readonly {shlex.quote(str(failed))}"
 
-    for folder in folders:
-        print(summary(folder), file=sys.stderr)
-        print(folder)
-    database = shlex.quote(str(DATABASE))
-    print(f"Ask in SQL: duckdb -readonly {database} -c 'from hedge_help()'", file=sys.stderr)
-    return 0
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    return run_command(lambda: run(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -10,16 +10,16 @@ and a missing funding print.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pandas as pd
 
+from scripts.command_line import OneLineParser, run_command, writable_folder
+from scripts.database import connect
 from scripts.market_files import write_parquet
-from scripts.project import ROOT
+from scripts.project import ROOT, InputError
 
 SEED = 20250101
 START, END = pd.Timestamp("2025-01-01", tz="UTC"), pd.Timestamp("2026-01-01", tz="UTC")
@@ -135,34 +135,34 @@ def remove_sample(folder: Path) -> list[Path]:
     return found
 
 
-def main() -> int:
-    """Write the sample files; print their paths."""
-    parser = argparse.ArgumentParser(prog="scripts.sample_data", description=__doc__.split("\n")[0])
+def write_sample(argv: list[str]) -> list[Path]:
+    """Write the sample files into the folder of the command line; return their paths."""
+    parser = OneLineParser(
+        prog="scripts.sample_data",
+        description="Make 12 months of BTCUSDT that look like the real thing.",
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "data" / "raw", metavar="DIR")
-    out = parser.parse_args().out
+    out = parser.parse_args(argv).out
     real = [path for path in out.glob("*.parquet") if path.name not in FILE_NAMES]
     if real:
-        print(
-            f"error: --out: {out} holds {real[0].name}, and the sample would mix with it:"
-            " choose another folder.",
-            file=sys.stderr,
+        raise InputError(
+            f"--out: {out} holds {real[0].name}, and the sample would mix with it: choose another"
+            " folder."
         )
-        return 2
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with writable_folder(out), connect() as connection:
         for frame, name in zip(simulate(), FILE_NAMES, strict=True):
-            with duckdb.connect() as connection:
-                connection.register("frame", frame)
-                write_parquet(
-                    connection,
-                    "select * replace (timestamp::timestamptz as timestamp) from frame",
-                    out / name,
-                )
-            print(out / name)
-    except (OSError, duckdb.IOException) as error:
-        print(f"error: --out: {out} cannot be written to ({error})", file=sys.stderr)
-        return 2
-    return 0
+            connection.register("frame", frame)
+            write_parquet(
+                connection,
+                "select * replace (timestamp::timestamptz as timestamp) from frame",
+                out / name,
+            )
+    return [out / name for name in FILE_NAMES]
+
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    return run_command(lambda: write_sample(sys.argv[1:]))
 
 
 if __name__ == "__main__":

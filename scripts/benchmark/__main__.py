@@ -26,7 +26,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from scripts.benchmark.peers import Work
@@ -40,12 +40,11 @@ from scripts.benchmark.runs import (
     run_peer,
 )
 from scripts.benchmark.universe import BARS, files_of, symbol_of, write_universe
-from scripts.command_line import OneLineParser
+from scripts.command_line import OneLineParser, run_command, say
 from scripts.measured import measured
 from scripts.pages import filled, markdown_table, read_page
 from scripts.project import ROOT
 from scripts.results import write_sweep
-from scripts.run import exit_code
 
 NATIVE = Work(minutes=5, beta_window=8640)
 MOST_SYMBOLS_OF_STATSMODELS = 10
@@ -361,27 +360,24 @@ PARTS = {"panel": panel, "native": native, "sweep": sweep, "memory": memory}
 
 
 def main() -> int:
-    """Run, and turn what went wrong into an exit code and a message."""
-    arguments = parse_arguments()
+    """Run the command line; return the exit code."""
 
-    def work() -> None:
+    def work() -> Iterator[str]:
+        arguments = parse_arguments()
         if arguments.page:
             read_page(arguments.page, arguments.parts)
         for name in arguments.parts:
             begun = time.perf_counter()
             with tempfile.TemporaryDirectory(dir=ROOT / "data", prefix=".benchmark-") as folder:
                 parts = PARTS[name](arguments, Path(folder))
-            print(*parts.values(), sep="\n")
-            print(f"{name}: {time.perf_counter() - begun:.0f} s", file=sys.stderr)
+            yield "\n".join(parts.values())
+            say(f"{name}: {time.perf_counter() - begun:.0f} s")
             if arguments.page:
                 # part by part: what is measured is kept if a later one fails
                 text = filled(read_page(arguments.page, parts), parts)
                 arguments.page.write_text(text, encoding="utf-8")
 
-    return exit_code(
-        work,
-        "the benchmark could not be written ({}): make room on the disk, or check the folder.",
-    )
+    return run_command(work)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from scripts.benchmark.peers import HOURLY, Figures, Work
 from scripts.benchmark.universe import LEGS, files_of
 from scripts.database import rows
 from scripts.measured import BARE_DBT, measured
-from scripts.project import ROOT
-from scripts.run import QUICK_DBT, BuildError
+from scripts.project import ROOT, BuildError
+from scripts.run import QUICK_DBT
 
 Panel = dict[str, dict[str, Figures]]
 TOLERANCE = 1e-9
