@@ -26,12 +26,13 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime
 from importlib import metadata
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from scripts.database import open_build, plots_of, rows, samples_in
+from scripts.database import one_row, open_build, plots_of, rows, samples_in
 from scripts.project import DATABASE, ROOT, InputError, safe_name, sql_text
 
 SCHEMA_VERSION = 1
@@ -67,9 +68,14 @@ def workers() -> Iterator[ProcessPoolExecutor]:
 
 def make_ready() -> None:
     """End a worker when its parent ends, however that is, and leave interrupts to the parent."""
+
+    def end_with(parent: BaseProcess) -> None:
+        parent.join()
+        os._exit(1)
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=end_with, args=(parent,), daemon=True).start()
 
 
 def export(
@@ -89,7 +95,7 @@ def export(
     OSError where a folder could not be written.
     """
     written: list[tuple[Path, Path]] = []
-    tasks: list[Future] = []
+    tasks: list[Future[None]] = []
     with open_build(database) as connection:
         known = samples_in(connection)
         samples = [sample for sample in known if not symbols or sample[0] in symbols]
@@ -99,9 +105,9 @@ def export(
                 f" {' '.join(sorted({symbol for symbol, _ in known})) or 'none'}."
             )
         has_one_symbol = len({symbol for symbol, _ in samples}) == 1
-        has_one_timeframe = connection.execute(
-            "select count(distinct timeframe) = 1 from int_strategies"
-        ).fetchone()[0]
+        (has_one_timeframe,) = one_row(
+            connection.execute("select count(distinct timeframe) = 1 from int_strategies")
+        )
         plots = {symbol: plots_of(connection, symbol) for symbol, _ in samples}
     try:
         for symbol, timeframe in samples:
@@ -147,7 +153,7 @@ def write_plot(database: Path, symbol: str, timeframe: str, folder: Path, name: 
 def write_tables(database: Path, symbol: str, timeframe: str, folder: Path) -> None:
     """Write the marts of one symbol and timeframe."""
     with open_build(database) as connection:
-        (is_proxy,) = connection.execute("select is_perp_proxy from int_build").fetchone()
+        (is_proxy,) = one_row(connection.execute("select is_perp_proxy from int_build"))
         for name, (relation, columns, condition, order) in CSV_FILES.items():
             if name == "perp_snapshot.csv" and is_proxy:
                 continue

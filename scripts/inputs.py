@@ -113,7 +113,8 @@ def input_macros(given: dict[str, Any]) -> ModuleType:
         exceptions=SimpleNamespace(raise_compiler_error=refuse),
     )
     sources = sorted((ROOT / "macros" / "inputs").glob("*.sql"))
-    return environment.from_string("".join(path.read_text() for path in sources)).module
+    template = environment.from_string("".join(path.read_text() for path in sources))
+    return template.module  # type: ignore[return-value]  # macros as attributes, like a module's
 
 
 def read_strategies(
@@ -465,7 +466,9 @@ def span(
 ) -> tuple[datetime, datetime]:
     """Return when a leg's data of a symbol begin and end, the last bar or accrual included."""
     found = [file for file in files if (file.leg, file.symbol) == (leg, symbol)]
-    last = longest_accrual if leg == "funding" else timedelta(milliseconds=found[0].raw_step_ms)
+    # check_rows refuses a leg of bars without a step
+    bar = timedelta(milliseconds=found[0].raw_step_ms or 0)
+    last = longest_accrual if leg == "funding" else bar
     times = [ts for file in found for ts in (file.first_ts, file.last_ts) if ts]
     return min(times), max(times) + last
 
