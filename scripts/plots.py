@@ -24,7 +24,7 @@ from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: E402
 
-from scripts.database import open_build, plots_of, samples_in  # noqa: E402
+from scripts.database import one_row, open_build, plots_of, samples_in  # noqa: E402
 from scripts.project import DATABASE, InputError, safe_name  # noqa: E402
 
 # Okabe and Ito's palette, told apart with any colour vision
@@ -297,7 +297,7 @@ def effectiveness_by_timeframe(
             rows["remaining"],
             yerr=[rows["less"], rows["more"]],
             label=f"{strategy} (95 % interval)",
-            color=colours[strategy]["color"],
+            color=colours[str(strategy)]["color"],
             marker="o",
             capsize=3,
             linewidth=NARROWEST_LINE,
@@ -496,7 +496,7 @@ def titled(
 
 def is_proxy(connection: duckdb.DuckDBPyConnection) -> bool:
     """Return whether spot stands in for the perp in this database."""
-    return connection.execute("select is_perp_proxy from int_build").fetchone()[0]
+    return bool(one_row(connection.execute("select is_perp_proxy from int_build"))[0])
 
 
 def styles(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
