@@ -104,7 +104,7 @@ def open_build(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         ) from error
     with connection:
         try:
-            (has_passed,) = connection.execute("select has_passed from int_build").fetchone()
+            (has_passed,) = one_row(connection.execute("select has_passed from int_build"))
         except duckdb.CatalogException as error:
             raise InputError(f"{database} has no figures: build it with dbt build.") from error
         if not has_passed:
@@ -127,6 +127,14 @@ def plots_of(connection: duckdb.DuckDBPyConnection, symbol: str) -> tuple[str, .
     """Return the names of a symbol's plots."""
     timeframes = [sample for sample in samples_in(connection) if sample[0] == symbol]
     return (*PLOTS, PLOT_OF_SEVERAL_TIMEFRAMES) if len(timeframes) > 1 else PLOTS
+
+
+def one_row(cursor: duckdb.DuckDBPyConnection) -> tuple[Any, ...]:
+    """Return the row of a query that has one; raises LookupError where none came back."""
+    row = cursor.fetchone()
+    if row is None:
+        raise LookupError("a query that gives one row gave none")
+    return row
 
 
 def rows(

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from scripts.command_line import OneLineParser, one_line, run_command
-from scripts.database import open_build
+from scripts.database import one_row, open_build
 from scripts.project import DATABASE, ROOT, BuildError, InputError
 from scripts.run import LOG_IN_JSON, QUICK_DBT, parse_event
 
@@ -35,7 +35,7 @@ def write_page() -> Path:
     decide the SQL; BuildError where dbt fails.
     """
     with open_build(DATABASE) as connection:
-        (built_vars,) = connection.execute("select vars from int_build").fetchone()
+        (built_vars,) = one_row(connection.execute("select vars from int_build"))
         files = connection.execute("select source_file from int_input_files").fetchall()
     for (file,) in files:
         if not (ROOT / file).exists():

@@ -18,6 +18,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
@@ -25,6 +26,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,9 @@ def workers() -> Iterator[ProcessPoolExecutor]:
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["scripts.preloaded"])
+    # else it makes a folder of its own in there, which a killed process would leave
+    configuration = vars(multiprocessing.current_process())["_config"]
+    configuration.setdefault("tempdir", tempfile.gettempdir())
     with ProcessPoolExecutor(os.cpu_count(), context, initializer=make_ready) as pool:
         pool.submit(int)  # the first task starts them all
         try:
@@ -69,9 +74,14 @@ def workers() -> Iterator[ProcessPoolExecutor]:
 
 def make_ready() -> None:
     """End a worker when its parent ends, however that is, and leave interrupts to the parent."""
+
+    def end_with(parent: BaseProcess) -> None:
+        parent.join()
+        os._exit(1)
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=end_with, args=(parent,), daemon=True).start()
 
 
 @dataclass(frozen=True)
@@ -165,7 +175,7 @@ def write_plot(database: Path, symbol: str, timeframe: str, folder: Path, name: 
 def write_tables(database: Path, symbol: str, timeframe: str, folder: Path) -> None:
     """Write the marts of one symbol and timeframe."""
     with open_build(database) as connection:
-        (is_proxy,) = connection.execute("select is_perp_proxy from int_build").fetchone()
+        (is_proxy,) = one_row(connection.execute("select is_perp_proxy from int_build"))
         for name, (relation, columns, condition, order) in CSV_FILES.items():
             if name == "perp_snapshot.csv" and is_proxy:
                 continue

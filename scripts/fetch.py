@@ -34,6 +34,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import NoReturn
 
 import duckdb
 import requests
@@ -42,7 +43,7 @@ from tqdm import tqdm
 
 from scripts import market_files
 from scripts.command_line import OneLineParser, one_line
-from scripts.database import connect
+from scripts.database import connect, one_row
 from scripts.inputs import input_macros
 from scripts.project import ROOT, InputError, sql_text
 from scripts.sample_data import remove_sample
@@ -249,7 +250,8 @@ class Archive:
         retry=tenacity.retry_if_exception_type((TemporaryError, *LOST_CONNECTION)),
         # looked up at each call: a test need not wait as long
         wait=lambda state: max(
-            BACK_OFF(state), getattr(state.outcome.exception(), "retry_after_s", 0)
+            BACK_OFF(state),
+            getattr(state.outcome and state.outcome.exception(), "retry_after_s", 0),
         ),
         stop=tenacity.stop_after_attempt(ATTEMPTS),
         reraise=True,
@@ -419,8 +421,8 @@ def retry_after_s(header: str) -> float:
 
 def reason(error: BaseException) -> str:
     """Return why a request failed: what lies at the root, without the library's wrappings."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__
+    while below := error.__cause__ or error.__context__:
+        error = below
     return one_line(getattr(error, "strerror", None) or str(error) or type(error).__name__)
 
 
@@ -527,7 +529,7 @@ def download(
     updates: list[Update],
     wanted: Callable[[Update], list[Dump]],
     jobs: int,
-    progress: tqdm,
+    progress: tqdm[NoReturn],
 ) -> None:
     """Download the wanted dumps that no parquet file holds yet, several at a time."""
     pool = ThreadPoolExecutor(jobs)
@@ -620,7 +622,7 @@ def load(connection: duckdb.DuckDBPyConnection, series: Series, dump: Dump, csv:
         raise InputError(f"its layout has changed ({one_line(str(error))}): {REMEDY}.") from error
     are_read = " and ".join(f"coalesce(isfinite({name}), false)" for name in numbers)
     early = f"interval {EARLY_MS[series.kind]} milliseconds"
-    rows, unread, in_order, outside, times, contents = connection.execute(f"""
+    counts = connection.execute(f"""
         select
             count(*),
             count(*) filter (timestamp is null or not ({are_read})),
@@ -631,7 +633,8 @@ def load(connection: duckdb.DuckDBPyConnection, series: Series, dump: Dump, csv:
             count(distinct timestamp),
             count(distinct row(timestamp, {", ".join(numbers)}))
         from dump_rows
-    """).fetchone()
+    """)
+    rows, unread, in_order, outside, times, contents = one_row(counts)
     if not rows:
         raise InputError("it holds no row: try again later.")
     if unread or 2 * in_order <= rows:
@@ -660,16 +663,19 @@ def load(connection: duckdb.DuckDBPyConnection, series: Series, dump: Dump, csv:
 @functools.cache
 def utc_from_epoch(value: str) -> str:
     """Return the SQL that turns an integer since 1970, in whatever unit, into a UTC time."""
-    return input_macros({}).utc_from_epoch(value)
+    sql: str = input_macros({}).utc_from_epoch(value)
+    return sql
 
 
 def describe(connection: duckdb.DuckDBPyConnection, update: Update) -> str:
     """Return what a parquet file holds, as a person reads it."""
-    rows, first, last = connection.execute(
-        "select count(*), strftime(min(timestamp), '%Y-%m-%d %H:%M'),"
-        " strftime(max(timestamp), '%Y-%m-%d %H:%M') from read_parquet(?)",
-        [market_files.glob_escape(update.path)],
-    ).fetchone()
+    rows, first, last = one_row(
+        connection.execute(
+            "select count(*), strftime(min(timestamp), '%Y-%m-%d %H:%M'),"
+            " strftime(max(timestamp), '%Y-%m-%d %H:%M') from read_parquet(?)",
+            [market_files.glob_escape(update.path)],
+        )
+    )
     series = update.series
     what = "prints" if series.kind == "prints" else f"bars of {series.interval}"
     return f"{series.name}: {rows} {what}, {first} to {last}"

@@ -30,7 +30,7 @@ import duckdb
 
 from scripts import market_files
 from scripts.command_line import OneLineParser, one_line
-from scripts.database import connect
+from scripts.database import connect, one_row
 from scripts.inputs import input_macros
 from scripts.market_files import glob_escape, shortened, sql_name
 from scripts.project import ROOT, InputError, folder_name, sql_text
@@ -66,10 +66,10 @@ class Table:
 
     def column(self, candidates: str) -> str | None:
         """Return the name of the column that staging would take, if there is one."""
-        column = json.loads(staging().input_column(self.layout, candidates))
-        return column and column["name"]
+        column: dict[str, str] | None = json.loads(staging().input_column(self.layout, candidates))
+        return column["name"] if column else None
 
-    def first(self, query: str) -> tuple | None:
+    def first(self, query: str) -> tuple[Any, ...] | None:
         """Return the first row of a query, if there is one."""
         return next(iter(self.connection.execute(query).fetchall()), None)
 
@@ -131,7 +131,7 @@ def import_files(arguments: argparse.Namespace) -> Path:
         stem = f"imported_{arguments.kind}_{folder_name(arguments.symbol)}"
         if arguments.rows == "bars":
             stem += f"_{interval_of(connection, files, arguments.out, stem)}"
-        path = arguments.out / f"{stem}.parquet"
+        path: Path = arguments.out / f"{stem}.parquet"
         outcome = merge(connection, files, path, arguments.symbol)
     outcome += [
         f"{sample} removed: invented data would mix with real ones"
@@ -194,7 +194,7 @@ def take(
     times = macros.bar_time_columns() if is_bars else macros.print_time_columns()
     columns = bar_columns(table) if is_bars else rate_column(table)
     time = macros.time_expression(table.layout, times)
-    check_cells(table, time, {"timestamp": table.column(times)} | columns)
+    check_cells(table, time, {"timestamp": required(table.column(times))} | columns)
     if is_bars:
         check_bars(table)
     else:
@@ -208,9 +208,11 @@ def take(
         f"insert into imported by name select {exact} as timestamp, {', '.join(values)},"
         f" {place} as file, source_row from cells"
     )
-    rows, first, last = table.first(
-        "select count(*), strftime(min(timestamp), '%Y-%m-%d %H:%M'),"
-        f" strftime(max(timestamp), '%Y-%m-%d %H:%M') from imported where file = {place}"
+    rows, first, last = one_row(
+        connection.execute(
+            "select count(*), strftime(min(timestamp), '%Y-%m-%d %H:%M'),"
+            f" strftime(max(timestamp), '%Y-%m-%d %H:%M') from imported where file = {place}"
+        )
     )
     interval = commonest_spacing(connection, f"file = {place}") if is_bars else None
     what = f"bars of {interval}" if interval else arguments.rows
@@ -267,7 +269,14 @@ def rate_column(table: Table) -> dict[str, str]:
         rate = table.column("open")
     if not rate:
         staging().number_expression(table.layout, rates, is_required=True)
-    return {"funding_rate": rate}
+    return {"funding_rate": required(rate)}
+
+
+def required(column: str | None) -> str:
+    """Return the name of a column without which a macro has refused the table."""
+    if column is None:
+        raise LookupError("a table without a column that it needs was not refused")
+    return column
 
 
 def check_cells(table: Table, time: str, columns: dict[str, str]) -> None:
@@ -315,8 +324,8 @@ def is_motionless(table: Table) -> bool:
     missing or equal to open, nothing is traded, and no rate reaches 1. Any history of prices
     has a bar that differs, also of a coin that costs less than 1.
     """
-    columns = {name: table.column(name) for name in VALUES["bars"]}
-    if not all(columns.values()):
+    columns = {name: column for name in VALUES["bars"] if (column := table.column(name))}
+    if len(columns) < len(VALUES["bars"]):
         return False
     numbers = {
         name: f"try_cast({sql_name(column)}::varchar as double)" for name, column in columns.items()
@@ -325,15 +334,19 @@ def is_motionless(table: Table) -> bool:
         f"if({staging().is_finite(number)}, {number}, 0) as {name}_"
         for name, number in numbers.items()
     )
-    return table.first(
-        "select bool_and(abs(open_) < 1 and volume_ = 0 and high_ in (0, open_)"
-        f" and low_ in (0, open_) and close_ in (0, open_)) from (select {known} from source)"
-    )[0]
+    (is_so,) = one_row(
+        table.connection.execute(
+            "select bool_and(abs(open_) < 1 and volume_ = 0 and high_ in (0, open_)"
+            f" and low_ in (0, open_) and close_ in (0, open_)) from (select {known} from source)"
+        )
+    )
+    return bool(is_so)
 
 
 def check_bars(table: Table) -> None:
     """Refuse prints that are given as bars."""
-    if is_motionless(table) or table.first("select bool_and(close = 0) from cells")[0]:
+    (is_zero,) = one_row(table.connection.execute("select bool_and(close = 0) from cells"))
+    if is_motionless(table) or is_zero:
         raise InputError(
             "has bars in which nothing moves, which is how freqtrade stores prints: give it as"
             " --kind funding."
@@ -433,13 +446,14 @@ def merge(
         path,
     )
     others = " or ".join(f"old.{name} is distinct from latest.{name}" for name in columns)
-    rows, new, replaced, conflicts = connection.execute(f"""
+    counts = connection.execute(f"""
         select
             (select count(*) from imported),
             (select count(*) from latest anti join held using (timestamp)),
             (select count(*) from latest join held as old using (timestamp) where {others}),
             (select count(*) from latest join imported as old using (timestamp) where {others})
-    """).fetchone()
+    """)
+    rows, new, replaced, conflicts = one_row(counts)
     outcome = [
         f"{path.name} {'extended' if held else 'written'}: {rows} rows read, {new} new, {replaced}"
         " replaced a row with other values"

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import stat
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +22,7 @@ from typing import Any
 import duckdb
 import jinja2
 
+from scripts.command_line import one_line, say
 from scripts.database import connect
 from scripts.project import ROOT, InputError, default_vars
 
@@ -115,7 +115,8 @@ def input_macros(given: dict[str, Any]) -> ModuleType:
         exceptions=SimpleNamespace(raise_compiler_error=refuse),
     )
     sources = sorted((ROOT / "macros" / "inputs").glob("*.sql"))
-    return environment.from_string("".join(path.read_text() for path in sources)).module
+    template = environment.from_string("".join(path.read_text() for path in sources))
+    return template.module  # type: ignore[return-value]  # macros as attributes, like a module's
 
 
 def read_strategies(
@@ -289,7 +290,7 @@ def states(given: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     The time of the last change of its node, which no program can set, is among them.
     """
     dbt_vars = default_vars() | given
-    found = {}
+    found: dict[str, tuple[int, ...]] = {}
     with connect() as connection:
         for pattern in filter(None, (dbt_vars[name] for name in (*LEGS, "sweep"))):
             for (path,) in connection.execute("from glob(?)", [pattern]).fetchall():
@@ -454,7 +455,7 @@ def check_common_span(
     if len(refusals) == len(shared) * len(timeframes):
         raise InputError(next(iter(refusals.values())))
     for what, reason in sorted((left_out | refusals).items()):
-        print(f"{what} is not evaluated: {reason}", file=sys.stderr)
+        say(one_line(f"{what} is not evaluated: {reason}"))
 
 
 def check_span(
@@ -495,7 +496,9 @@ def span(
 ) -> tuple[datetime, datetime]:
     """Return when a leg's data of a symbol begin and end, the last bar or accrual included."""
     found = [file for file in files if (file.leg, file.symbol) == (leg, symbol)]
-    last = longest_accrual if leg == "funding" else timedelta(milliseconds=found[0].raw_step_ms)
+    # check_rows refuses a leg of bars without a step
+    bar = timedelta(milliseconds=found[0].raw_step_ms or 0)
+    last = longest_accrual if leg == "funding" else bar
     times = [ts for file in found for ts in (file.first_ts, file.last_ts) if ts]
     return min(times), max(times) + last
 

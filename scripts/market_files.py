@@ -22,6 +22,7 @@ import duckdb
 import pyarrow as pa
 from pyarrow import feather
 
+from scripts.database import one_row
 from scripts.files import private_folder, put_in_place
 from scripts.inputs import check_is_parquet
 from scripts.project import InputError, sql_text
@@ -134,7 +135,7 @@ def write_parquet(
     """
     pairs = ", ".join(f"{key}: {sql_text(value)}" for key, value in (metadata or {}).items())
     options = "format parquet, compression zstd" + (f", kv_metadata {{{pairs}}}" if pairs else "")
-    threads = connection.execute("select current_setting('threads')").fetchone()[0]
+    (threads,) = one_row(connection.execute("select current_setting('threads')"))
     # with several threads the row groups may be cut at other rows from time to time
     connection.execute("set threads = 1")
     try:
@@ -273,7 +274,7 @@ def json_rows(connection: duckdb.DuckDBPyConnection, path: Path, head: bytes) ->
         raise InputError(f"{path}: its row {row}, {shortened(other)}, is unlike row 1: mend it.")
     if kind == "ARRAY":
         cells = {name: f"cells[{place}]" for place, name in enumerate(names_of(path, count), 1)}
-        form = ["VARCHAR"]
+        form: list[str] | dict[str, str] = ["VARCHAR"]
     else:
         keys = [
             key
@@ -282,7 +283,7 @@ def json_rows(connection: duckdb.DuckDBPyConnection, path: Path, head: bytes) ->
             group by key order by min(source_row), key
         """).fetchall()
         ]
-        rows_held = connection.execute("select count(*) from json_rows").fetchone()[0]
+        (rows_held,) = one_row(connection.execute("select count(*) from json_rows"))
         if not keys or rows_held == 1 and MESSAGE_KEYS & set(keys):
             raise InputError(
                 f"{path} holds no rows, but {shortened(text)}: download it again, or save the"

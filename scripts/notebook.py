@@ -36,7 +36,7 @@ def executed(database: Path) -> nbformat.NotebookNode:
 
     Raises BuildError with the cell's error where one fails.
     """
-    notebook = jupytext.read(CELLS)
+    notebook: nbformat.NotebookNode = jupytext.read(CELLS)
     client = NotebookClient(
         notebook,
         timeout=120,

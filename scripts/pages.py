@@ -33,7 +33,8 @@ def filled(text: str, parts: dict[str, str]) -> str:
     """Return a page's text with the parts that it has places for."""
     for name, part in parts.items():
         whole = f"<!-- {name} -->\n{part}<!-- end -->"
-        text = place_of(name).sub(lambda _, whole=whole: whole, text)
+        # in what re.sub is given, a backslash begins an escape
+        text = place_of(name).sub(whole.replace("\\", r"\\"), text)
     return text
 
 

@@ -7,8 +7,8 @@ Each plot answers the question in its title. A strategy has the same colour ever
 
 from __future__ import annotations
 
-import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,8 +24,9 @@ from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: E402
 
-from scripts.database import open_build, plots_of, samples_in  # noqa: E402
-from scripts.project import DATABASE, InputError, folder_name  # noqa: E402
+from scripts.command_line import OneLineParser, run_command  # noqa: E402
+from scripts.database import one_row, open_build, plots_of, samples_in  # noqa: E402
+from scripts.project import DATABASE, folder_name  # noqa: E402
 
 # Okabe and Ito's palette, told apart with any colour vision
 # (strategies that run together lie on each other: the earlier ones are drawn wider)
@@ -297,7 +298,7 @@ def effectiveness_by_timeframe(
             rows["remaining"],
             yerr=[rows["less"], rows["more"]],
             label=f"{strategy} (95 % interval)",
-            color=colours[strategy]["color"],
+            color=colours[str(strategy)]["color"],
             marker="o",
             capsize=3,
             linewidth=NARROWEST_LINE,
@@ -496,7 +497,7 @@ def titled(
 
 def is_proxy(connection: duckdb.DuckDBPyConnection) -> bool:
     """Return whether spot stands in for the perp in this database."""
-    return connection.execute("select is_perp_proxy from int_build").fetchone()[0]
+    return bool(one_row(connection.execute("select is_perp_proxy from int_build"))[0])
 
 
 def styles(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
@@ -524,23 +525,25 @@ def query(connection: duckdb.DuckDBPyConnection, sql: str, *parameters: str) -> 
     return connection.execute(sql, list(parameters)).fetchdf()
 
 
-def main() -> int:
-    """Draw the plots of every symbol and timeframe of a database."""
-    parser = argparse.ArgumentParser(prog="scripts.plots", description=__doc__.split("\n")[0])
+def plots(argv: list[str]) -> Iterator[Path]:
+    """Draw the plots of every symbol and timeframe of a database; yield their paths."""
+    parser = OneLineParser(
+        prog="scripts.plots", description="Draw the plots of every sample of a built database."
+    )
     parser.add_argument("--database", type=Path, default=DATABASE, metavar="FILE")
     parser.add_argument("--out", type=Path, default=Path("plots"), metavar="DIR")
-    arguments = parser.parse_args()
-    try:
-        with open_build(arguments.database) as connection:
-            for symbol, timeframe in samples_in(connection):
-                folder = arguments.out / f"{folder_name(symbol)}_{timeframe}"
-                folder.mkdir(parents=True, exist_ok=True)
-                for name in plots_of(connection, symbol):
-                    print(draw(connection, symbol, timeframe, name, folder))
-    except (InputError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    arguments = parser.parse_args(argv)
+    with open_build(arguments.database) as connection:
+        for symbol, timeframe in samples_in(connection):
+            folder = arguments.out / f"{folder_name(symbol)}_{timeframe}"
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in plots_of(connection, symbol):
+                yield draw(connection, symbol, timeframe, name, folder)
+
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    return run_command(lambda: plots(sys.argv[1:]))
 
 
 if __name__ == "__main__":

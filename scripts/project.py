@@ -22,7 +22,8 @@ class BuildError(Exception):
 
 def default_vars() -> dict[str, Any]:
     """Return the vars of dbt_project.yml, the one place where defaults are set."""
-    return yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
+    project: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dbt_project.yml").read_text())
+    return project["vars"]
 
 
 def sql_text(value: str) -> str:

@@ -72,10 +72,11 @@ def check_bars(dbt_vars: dict[str, Any]) -> None:
                 raise InputError(
                     f"--{leg} holds several pairs ({' '.join(symbols)}): give files of one."
                 )
-            if files[0].raw_step_ms not in (HOUR_MS, None):
+            step_ms = files[0].raw_step_ms
+            if step_ms is not None and step_ms != HOUR_MS:
                 raise InputError(
                     f"--{leg}: {files[0].source_file} has a bar every"
-                    f" {inputs.minutes(files[0].raw_step_ms)}, and the published result is of"
+                    f" {inputs.minutes(step_ms)}, and the published result is of"
                     " hourly ones: give these."
                 )
 
@@ -84,7 +85,10 @@ def read_tables(database: Path) -> tuple[list[dict[str, Any]], list[dict[str, An
     """Return the rows of published_outcome and of published_walk."""
     with connect(database, read_only=True) as connection:
         outcome, walk = (
-            connection.execute(f"from {table}").fetchdf().to_dict("records")
+            [
+                {str(name): value for name, value in row.items()}
+                for row in connection.execute(f"from {table}").fetchdf().to_dict("records")
+            ]
             for table in ("published_outcome", "published_walk order by step")
         )
     return outcome, walk

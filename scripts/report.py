@@ -5,6 +5,7 @@ Figures and lines are those of the marts; charts are drawn by plotly.js, which t
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def write(
     path.write_text(page, encoding="utf-8")
 
 
-def utc(time: Any) -> str:  # noqa: ANN401
+def utc(time: date) -> str:
     """Return a time or a date as it is written everywhere in a run folder."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 

@@ -94,7 +94,7 @@ def built(given: dict[str, Any], database: Path) -> tuple[Path, dict[str, float]
     }
 
 
-def query(database: Path, sql: str) -> list[tuple]:
+def query(database: Path, sql: str) -> list[tuple[Any, ...]]:
     """Return the rows of a query on a database."""
     with connect(database, read_only=True) as connection:
         return connection.execute(sql).fetchall()
@@ -403,7 +403,8 @@ def results(argv: list[str]) -> list[Path]:
         folder = Path(name)
         sweep = folder / "sweep.csv"
         write_sweep(sweep)
-        parts, drawn = {}, []
+        parts: dict[str, str] = {}
+        drawn: list[Path] = []
         panel, _ = built(given, folder / "panel.duckdb")
         parts |= panel_parts(panel)
         drawn += draw(panel, ("cumlogret", "rolling_variance_reduction"), folder)

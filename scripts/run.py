@@ -13,10 +13,11 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -113,14 +114,15 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         metavar="S",
         help="narrow to these symbols, or name the one of files that name none",
     )
-    for name, kind, what in [
+    of_vars: list[tuple[str, Callable[[str], object], str]] = [
         ("fees_bps", number, "cost of a trade, basis points of its notional"),
         ("slippage_bps", number, "loss of a trade beyond its fee, basis points"),
         ("strategy", str, "strategy of the order log: a row of hedge_strategies.csv"),
         ("beta_window", window, "rows of the slope's frame, or a duration such as 30d"),
         ("vol_window", window, "rows of the realized volatility's frame, or a duration"),
         ("vol_target", number, "annualised volatility above which vol_scaled hedges less"),
-    ]:
+    ]
+    for name, kind, what in of_vars:
         flags = dict.fromkeys([f"--{name}", f"--{name.replace('_', '-')}"])
         parser.add_argument(*flags, type=kind, help=f"{what} (default {defaults[name]})")
     parser.add_argument(
@@ -216,7 +218,7 @@ def build(dbt_vars: dict[str, Any], workspace: Path, parsed: Path = PARSED) -> P
         tqdm(desc="dbt build", unit="node", leave=False, disable=None) as progress,
     ):
         try:
-            for line in process.stdout:
+            for line in process.stdout or ():
                 event = parse_event(line)
                 if event.get("name") in FINISHED:
                     progress.total = event["total"]
@@ -263,9 +265,10 @@ def parse_event(line: str) -> dict[str, Any]:
     """Return name, level, message and total of a line of dbt's JSON log; {} for another line."""
     try:
         event = json.loads(line)
-        return event["info"] | {"total": event["data"].get("total")}
+        told: dict[str, Any] = event["info"] | {"total": event["data"].get("total")}
     except (ValueError, KeyError, TypeError):
         return {}
+    return told
 
 
 def describe_failures(run_results: Path, database: Path) -> str:
@@ -326,8 +329,7 @@ def run(argv: list[str]) -> list[Path]:
             folders = publish(samples)
     for folder in folders:
         say(summary(folder))
-    database = shlex.quote(str(DATABASE))
-    say(f"Ask in SQL: duckdb -readonly {database} -c 'from hedge_help()'")
+    say(f"Ask in SQL: duckdb -readonly {shlex.quote(str(DATABASE))} -c 'from hedge_help()'")
     return folders
 
 

@@ -66,7 +66,8 @@ def volatility_clusters(random: np.random.Generator, times: pd.DatetimeIndex) ->
     bursts = np.exp(reverting(random, len(times), half_life_bars=2 * 24 * 12, deviation=0.5))
     hour = (times.hour + times.minute / 60).to_numpy()
     factors = bursts * (1 + 0.35 * np.sin(2 * np.pi * (hour - 9) / 24))
-    return factors / np.sqrt(np.mean(factors**2))
+    scaled: np.ndarray = factors / np.sqrt(np.mean(factors**2))
+    return scaled
 
 
 def reverting(

@@ -41,7 +41,7 @@ from scripts.benchmark.runs import (
 )
 from scripts.benchmark.universe import BARS, files_of, symbol_of, write_universe
 from scripts.command_line import OneLineParser, run_command, say
-from scripts.measured import measured
+from scripts.measured import Measured, measured
 from scripts.pages import filled, markdown_table, read_page
 from scripts.project import ROOT
 from scripts.results import write_sweep
@@ -88,7 +88,9 @@ def medians(costs: Iterable[Cost]) -> Cost:
 def panel(arguments: argparse.Namespace, workspace: Path) -> Parts:
     """Return the table of each size, how the work grows, and where the time goes."""
     parts: Parts = {}
-    tables, sizes, stages = [], {}, []
+    tables: list[str] = []
+    sizes: dict[int, dict[str, Cost]] = {}
+    stages: list[dict[str, float]] = []
     # what may not fit is found out first
     for symbols in sorted(arguments.symbols, reverse=True):
         is_large = symbols > MOST_SYMBOLS_OF_ROUNDS
@@ -112,8 +114,8 @@ def panel(arguments: argparse.Namespace, workspace: Path) -> Parts:
                     continue
                 built = run_dbt(list(command), given, workspace / "build")
                 costs.setdefault(what, []).append(built.cost)
-                for peer, (_, found) in peers.items():
-                    compare(built.figures(), found, peer)
+                for peer, (_, theirs) in peers.items():
+                    compare(built.figures(), theirs, peer)
             for peer, (cost, _) in peers.items():
                 costs.setdefault(peer, []).append(cost)
         found = {what: medians(several) for what, several in costs.items()}
@@ -217,7 +219,9 @@ def growth_table(sizes: dict[int, dict[str, Cost]]) -> str:
 
 def draw_growth(sizes: dict[int, dict[str, Cost]], path: Path) -> None:
     """Draw the work of each size."""
-    from scripts.plots import COLOURS, SIZE, plt
+    import matplotlib.pyplot as plt
+
+    from scripts.plots import COLOURS, SIZE
 
     figure, axes = plt.subplots(figsize=SIZE)
     for what, colour in zip((BUILD, PANDAS, POLARS), COLOURS[1:], strict=False):
@@ -257,9 +261,9 @@ def native(arguments: argparse.Namespace, workspace: Path) -> Parts:
                 Cost(0.0, built.seconds["int_betas"], 0.0, 0.0)
             )
             for what, name in ((PANDAS, "pandas_panel"), (POLARS, "polars_panel")):
-                cost, found = run_peer(name, arguments.folder, symbols, NATIVE)
+                cost, theirs = run_peer(name, arguments.folder, symbols, NATIVE)
                 costs.setdefault(what, []).append(cost)
-                compare(built.figures(), found, what)
+                compare(built.figures(), theirs, what)
         found = {what: medians(several) for what, several in costs.items()}
         tables.append(
             markdown_table(
@@ -288,8 +292,8 @@ def sweep(arguments: argparse.Namespace, workspace: Path) -> Parts:
     for _ in range(arguments.rounds):
         without = run_dbt(list(ONLY_MODELS), given, workspace / "build")
         swept = run_dbt(list(ONLY_MODELS), given | {"sweep": str(path)}, workspace / "build")
-        cost, found = run_peer("pandas_sweep", arguments.folder, 1, sweep=path)
-        compare(swept.figures("sweep_metrics"), found, "pandas")
+        cost, theirs = run_peer("pandas_sweep", arguments.folder, 1, sweep=path)
+        compare(swept.figures("sweep_metrics"), theirs, "pandas")
         for what, several in {
             "a build with the sweep": swept.cost,
             "a build without": without.cost,
@@ -338,20 +342,17 @@ def memory(arguments: argparse.Namespace, workspace: Path) -> Parts:
         ],
         ROOT,
     )
+    costs: dict[str, Cost | Measured] = {
+        f"{MANY_SYMBOLS} symbols of {BARS:,} bars a leg, `dbt build`": many.cost,
+        (
+            f"{MINUTES_SYMBOLS} symbols of {MINUTES_OF_THREE_YEARS:,} bars a leg, `dbt build`"
+        ): built.cost,
+        "a run folder of one of these": exported,
+    }
     return {
         "memory": markdown_table(
             (f"`HEDGE_MEMORY_LIMIT={LIMIT}`", "wall, s", "MB, the largest process"),
-            [
-                (what, f"{cost.wall:.0f}", f"{cost.megabytes:.0f}")
-                for what, cost in {
-                    f"{MANY_SYMBOLS} symbols of {BARS:,} bars a leg, `dbt build`": many.cost,
-                    (
-                        f"{MINUTES_SYMBOLS} symbols of {MINUTES_OF_THREE_YEARS:,} bars a leg,"
-                        " `dbt build`"
-                    ): built.cost,
-                    "a run folder of one of these": exported,
-                }.items()
-            ],
+            [(what, f"{cost.wall:.0f}", f"{cost.megabytes:.0f}") for what, cost in costs.items()],
         )
     }
 

@@ -168,7 +168,7 @@ def rolling_ols(spot: pd.Series, perp: pd.Series, window: int) -> pd.Series:
     from statsmodels.api import add_constant
     from statsmodels.regression.rolling import RollingOLS
 
-    slopes = (
+    slopes: pd.Series = (
         RollingOLS(spot.iloc[1:], add_constant(perp.iloc[1:].rename("perp")), window=window)
         .fit(params_only=True)
         .params["perp"]
@@ -267,7 +267,8 @@ def polars_panel(
     )
     return {
         symbol: panel(
-            *(rows[name].to_numpy() for name in ("beta", "volatility")),
+            rows["beta"].to_numpy(),
+            rows["volatility"].to_numpy(),
             rows["beta_static"][0],
             rows["r_spot"].to_numpy(),
             rows["r_fut"].to_numpy(),
@@ -285,8 +286,8 @@ def pandas_sweep(files: dict[str, Path], strategies: list[dict[str, str]]) -> di
     With them come its difference in U to naive_hold, and that difference's bootstrap error.
     """
     returns, funding, close_before = pandas_bars(files, HOURLY)
-    volatility = returns["spot"].rolling(VOL_WINDOW).std().shift() * math.sqrt(HOURLY.periods)
-    volatility = volatility.to_numpy()[1:]
+    deviations = returns["spot"].rolling(VOL_WINDOW).std().shift() * math.sqrt(HOURLY.periods)
+    volatility = deviations.to_numpy()[1:]
     # rolling_ols, the selected strategy, is scored on the same bars
     start = max(
         HOURLY.beta_window, *(int(row["beta_window"].removesuffix("d")) * 24 for row in strategies)
@@ -301,8 +302,8 @@ def pandas_sweep(files: dict[str, Path], strategies: list[dict[str, str]]) -> di
     found = {}
     for row in strategies:
         window = int(row["beta_window"].removesuffix("d")) * 24
-        ratio = rolling_covariance(returns["spot"], returns["perp"], window)
-        ratio = ratio.shift().to_numpy()[1:][start:]
+        slopes = rolling_covariance(returns["spot"], returns["perp"], window)
+        ratio = slopes.shift().to_numpy()[1:][start:]
         if row["is_vol_scaled"] == "True":
             ratio = ratio * np.minimum(1, float(row["vol_target"]) / volatility[start:])
         if float(row["rebalance_band"]):
