@@ -9,18 +9,20 @@ from __future__ import annotations
 import codecs
 import csv
 import gzip
+import io
 import json
 import os
 import re
 import shutil
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import IO
 
 import duckdb
 import pyarrow as pa
-from pyarrow import feather
+from pyarrow import parquet
 
 from scripts.database import one_row
 from scripts.files import private_folder, put_in_place
@@ -48,12 +50,28 @@ HEADERLESS = {"bars": KLINE_COLUMNS, "prints": PRINT_COLUMNS}
 NAMES_BY_COUNT = {len(names): names for names in (KLINE_COLUMNS, OHLCV_COLUMNS, PRINT_COLUMNS)}
 # how files start that are refused, and why
 UNREADABLE = {
+    b"\xff\xfe": "is UTF-16 text: save it as UTF-8",
+    b"\xfe\xff": "is UTF-16 text: save it as UTF-8",
     b"FEA1": "is feather of version 1: write it again as version 2",
     b"\x89HDF": "is HDF5: convert it to feather, parquet or CSV",
     b"<": "is a web page, not data: download it again",
 }
 # what tells that an exchange's answer is no data, and why
 MESSAGE_KEYS = {"msg", "retMsg", "message", "error"}
+# tables of a strategy with its indicators have some hundreds; each costs time in every query
+MOST_COLUMNS = 1_000
+# 38 years of minutes
+MOST_ROWS = 20_000_000
+# twenty years of one-minute klines as CSV take 1.4 GB
+MOST_BYTES = 2 << 30
+# deflate makes prices 3 to 30 times smaller, and nothing more than 1,032 times
+MOST_UNPACKED_TO_PACKED = 200
+# below this a file may be as repetitive as it likes
+FREELY_UNPACKED_BYTES = 64 << 20
+# a bar takes 200 bytes; a line is held in memory as a whole
+LONGEST_LINE_BYTES = 1 << 20
+# what lists the columns and row groups of a parquet file: 1,000 columns in 500 groups
+LONGEST_FOOTER_BYTES = 64 << 20
 INTERVALS_MS = {
     "1m": 60_000,
     "3m": 180_000,
@@ -102,7 +120,8 @@ def csv_header(path: Path, delimiter: str = ",") -> list[str] | None:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            first = next(csv.reader(file, delimiter=delimiter), None)
+            lines = iter(lambda: file.readline(LONGEST_LINE_BYTES), "")
+            first = next(csv.reader(lines, delimiter=delimiter), None)
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is not a CSV file ({error}): check where it is from.") from error
     if not first:
@@ -168,19 +187,57 @@ def unpacked(path: Path, folder: Path) -> tuple[Path, str]:
     """
     target = folder / "source"
     head = first_bytes(path)
+    size = path.stat().st_size
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        if b"xl/workbook" in path.read_bytes():
+        if is_workbook(path):
             raise InputError(f"{path} is an Excel workbook: save its sheet as CSV.")
         return unzipped(path, folder).replace(target), "zipped "
     if head.startswith(b"\x1f\x8b"):
         try:
-            with gzip.open(path) as packed, target.open("wb") as plain:
-                shutil.copyfileobj(packed, plain)
-        except (EOFError, OSError, zlib.error) as error:
+            with (
+                path.open("rb") as file,
+                gzip.GzipFile(fileobj=file) as packed,
+                target.open("wb") as plain,
+            ):
+                copy_within_bounds(path, packed, plain, file.tell)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise InputError(f"{path} cannot be unpacked ({error}): download it again.") from error
         return target, "gzipped "
+    if size > MOST_BYTES:
+        raise InputError(
+            f"{path} has {size / 1e9:.1f} GB, and at most {MOST_BYTES / 1e9:.1f} GB are read:"
+            " import it in parts, a later one extends the earlier."
+        )
     target.symlink_to(path.absolute())
     return target, ""
+
+
+def copy_within_bounds(
+    path: Path, packed: io.BufferedIOBase, plain: IO[bytes], bytes_read: Callable[[], int]
+) -> None:
+    """Unpack a stream into a file; bytes_read tells how much of the packed one was read.
+
+    Raises InputError as soon as it is larger than a table can be.
+    """
+    unpacked_bytes = 0
+    while chunk := packed.read(1 << 20):
+        unpacked_bytes += len(chunk)
+        if unpacked_bytes > FREELY_UNPACKED_BYTES + MOST_UNPACKED_TO_PACKED * bytes_read():
+            raise InputError(
+                f"{path} unpacks to more than {MOST_UNPACKED_TO_PACKED} times its size, as no table"
+                " of bars or prints does: check where it comes from."
+            )
+        if unpacked_bytes > MOST_BYTES:
+            raise InputError(
+                f"{path} unpacks to more than {MOST_BYTES / 1e9:.1f} GB: import it in parts, a"
+                " later one extends the earlier."
+            )
+        plain.write(chunk)
+
+
+def is_workbook(path: Path) -> bool:
+    """Return whether a zip is a workbook, by the names at its start and in its directory."""
+    return b"[Content_Types].xml" in first_bytes(path) or b"xl/workbook" in last_bytes(path, 65_536)
 
 
 def first_bytes(path: Path) -> bytes:
@@ -204,20 +261,93 @@ def load_source(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
         if head.startswith(magic):
             raise InputError(f"{path} {fault}.")
     if head.startswith(b"PAR1"):
-        check_is_parquet(str(path))
+        check_parquet(path)
         form, rows = "parquet", numbered(f"from read_parquet({sql_text(str(path))})")
     elif head.startswith(b"ARROW1"):
-        try:
-            connection.register("arrow_table", feather.read_table(path))
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{path} cannot be read ({error}): write it again.") from error
+        connection.register("arrow_table", read_feather(path))
         form, rows = "feather", numbered("from arrow_table")
     elif head.startswith((b"[", b"{")):
+        check_text(path)
         form, rows = "JSON", json_rows(connection, path, head)
     else:
+        check_text(path, is_csv=True)
         form, rows = "CSV", separated_rows(path, head)
     connection.execute(f"create or replace temp table source as from {rows}")
     return form
+
+
+def check_parquet(path: Path) -> None:
+    """Refuse a parquet file that is damaged, or whose columns or rows are too many."""
+    check_is_parquet(str(path))
+    footer = int.from_bytes(last_bytes(path, 8)[:4], "little")
+    if footer > LONGEST_FOOTER_BYTES:
+        raise InputError(
+            f"{path} lists its columns and row groups in {footer / 1e6:,.0f} MB: write it again"
+            " with fewer of them."
+        )
+    try:
+        with parquet.ParquetFile(path) as file:
+            check_columns(path, file.schema_arrow.names)
+            check_row_count(path, file.metadata.num_rows)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} cannot be read ({error}): write it again.") from error
+
+
+def read_feather(path: Path) -> pa.Table:
+    """Return the table of a feather file; raises InputError where it cannot be read."""
+    try:
+        with pa.ipc.open_file(path) as file:
+            check_columns(path, file.schema.names)
+            table = file.read_all()
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} cannot be read ({error}): write it again.") from error
+    check_row_count(path, table.num_rows)
+    return table
+
+
+def check_row_count(path: Path, rows: int) -> None:
+    """Refuse a table that is too long."""
+    if rows > MOST_ROWS:
+        raise InputError(
+            f"{path} has {rows:,} rows, and at most {MOST_ROWS:,} are read: import it in parts, a"
+            " later one extends the earlier."
+        )
+
+
+def check_columns(path: Path, names: Iterable[str]) -> None:
+    """Refuse columns that are too many, or whose names differ in letter case only."""
+    known: dict[str, str] = {}
+    for place, name in enumerate(names, start=1):
+        if place > MOST_COLUMNS:
+            raise InputError(
+                f"{path} has more than {MOST_COLUMNS:,} columns: keep those of the time, the prices"
+                " and the volume, or the rate."
+            )
+        other = known.setdefault(name.lower(), name)
+        if place > len(known):
+            also = "" if name == other else f" or {name}"
+            raise InputError(f"{path} has several columns named {other}{also}: drop or rename one.")
+
+
+def check_text(path: Path, *, is_csv: bool = False) -> None:
+    """Refuse bytes that no text has, and a CSV with an open quote or an endless line."""
+    quotes = 0
+    with path.open("rb") as file:
+        while chunk := file.read(LONGEST_LINE_BYTES):
+            if b"\0" in chunk:
+                raise InputError(
+                    f"{path} holds NUL bytes, as UTF-16 text and damaged files do: save it as"
+                    " UTF-8, or download it again."
+                )
+            if is_csv:
+                quotes += chunk.count(b'"')
+                if len(chunk) == LONGEST_LINE_BYTES and not (b"\n" in chunk or b"\r" in chunk):
+                    raise InputError(
+                        f"{path} has a line of more than {LONGEST_LINE_BYTES / 1e6:.0f} MB: write a"
+                        " line for each row."
+                    )
+    if quotes % 2:
+        raise InputError(f"{path} has a quote that is not closed: write or download it again.")
 
 
 def numbered(rows: str) -> str:
@@ -235,15 +365,10 @@ def separated_rows(path: Path, head: bytes) -> str:
     first = {mark: next(csv.reader([line], delimiter=mark), []) for mark in ";\t|,"}
     delimiter = max(first, key=lambda mark: len(first[mark]))
     header = csv_header(path, delimiter)
-    with path.open("rb") as file:
-        if sum(chunk.count(b'"') for chunk in iter(lambda: file.read(1 << 20), b"")) % 2:
-            raise InputError(f"{path} has a quote that is not closed: write or download it again.")
     names = header or names_of(path, len(first[delimiter]))
     # the index that pandas writes has no name
     names = [name or f"column {place}" for place, name in enumerate(names, start=1)]
-    for name in names:
-        if sum(name.lower() == other.lower() for other in names) > 1:
-            raise InputError(f"{path} has several columns named {name}: keep one of them.")
+    check_columns(path, names)
     names = [f"{name} in file" if name.lower() == "source_row" else name for name in names]
     return csv_rows(path, names, is_headed=header is not None, delimiter=delimiter)
 
@@ -260,7 +385,15 @@ def json_rows(connection: duckdb.DuckDBPyConnection, path: Path, head: bytes) ->
         f"from read_json_objects({sql_text(str(path))},"
         f" format = '{'array' if is_one_list else 'unstructured'}')"
     )
-    connection.execute(f"create or replace temp table json_rows as from {rows}")
+    try:
+        connection.execute(f"create or replace temp table json_rows as from {rows}")
+    except duckdb.InvalidInputException as error:
+        if "maximum_object_size" not in str(error):
+            raise
+        raise InputError(
+            f"{path} has a row of more than 16 MB: save the list of rows alone, a row for each bar"
+            " or print."
+        ) from error
     shapes = connection.execute("""
         select json_type(json) as kind, json_array_length(json), min(source_row) as first_row,
             arg_min(json, source_row)
@@ -276,15 +409,8 @@ def json_rows(connection: duckdb.DuckDBPyConnection, path: Path, head: bytes) ->
         cells = {name: f"cells[{place}]" for place, name in enumerate(names_of(path, count), 1)}
         form: list[str] | dict[str, str] = ["VARCHAR"]
     else:
-        keys = [
-            key
-            for (key,) in connection.execute("""
-            select key from (select unnest(json_keys(json)) as key, source_row from json_rows)
-            group by key order by min(source_row), key
-        """).fetchall()
-        ]
-        (rows_held,) = one_row(connection.execute("select count(*) from json_rows"))
-        if not keys or rows_held == 1 and MESSAGE_KEYS & set(keys):
+        keys = json_columns(connection, path)
+        if not keys or is_wrapping(connection, keys):
             raise InputError(
                 f"{path} holds no rows, but {shortened(text)}: download it again, or save the"
                 " list in it alone."
@@ -298,23 +424,55 @@ def json_rows(connection: duckdb.DuckDBPyConnection, path: Path, head: bytes) ->
     )
 
 
+def json_columns(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
+    """Return the keys of all objects in the table `json_rows`, in their order."""
+    lists = connection.execute(
+        "select json_keys(json) as keys from json_rows group by keys order by min(source_row)"
+    )
+    names: dict[str, None] = {}
+    while found := lists.fetchone():
+        # a key may stand twice in one object
+        check_columns(path, found[0])
+        if not names.keys() >= set(found[0]):
+            names |= dict.fromkeys(found[0])
+            check_columns(path, names)
+    return list(names)
+
+
+def is_wrapping(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> bool:
+    """Return whether the table `json_rows` is one object, with a message or with rows in it."""
+    (rows,) = one_row(connection.execute("select count(*) from json_rows"))
+    if rows > 1:
+        return False
+    # `info` is the answer of the exchange that CCXT adds to each row
+    (nested,) = one_row(
+        connection.execute(
+            "select count(*) from json_rows, json_each(json)"
+            " where type in ('ARRAY', 'OBJECT') and key <> 'info'"
+        )
+    )
+    return nested > 0 or bool(MESSAGE_KEYS & set(keys))
+
+
 def names_of(path: Path, count: int) -> Sequence[str]:
     """Return the columns of a table without names.
 
     Raises InputError where no table is known that has as many.
     """
     if count not in NAMES_BY_COUNT:
+        # as mark and index prices come
+        advice = " if its prices are those of trades" if count == 5 else ""
         raise InputError(
             f"{path} has {count} columns and no names for them, and only tables of"
-            f" {', '.join(map(str, NAMES_BY_COUNT))} columns are known: add a header."
+            f" {', '.join(map(str, NAMES_BY_COUNT))} columns are known: add a header{advice}."
         )
     return NAMES_BY_COUNT[count]
 
 
-def last_bytes(path: Path) -> bytes:
+def last_bytes(path: Path, count: int = 4096) -> bytes:
     """Return how a file ends."""
     with path.open("rb") as file:
-        file.seek(-min(4096, file.seek(0, os.SEEK_END)), os.SEEK_END)
+        file.seek(-min(count, file.seek(0, os.SEEK_END)), os.SEEK_END)
         return file.read()
 
 

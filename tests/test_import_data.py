@@ -9,14 +9,18 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from time import process_time
 
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import feather, parquet
 
 from scripts import import_data, market_files, sample_data
 from scripts.inputs import input_macros
@@ -122,6 +126,14 @@ def as_csv(frame: pd.DataFrame | list[list], **options: object) -> str:
 def dump_header() -> str:
     """Return the first line of the dumps that have one."""
     return ",".join(market_files.KLINE_COLUMNS) + "\n"
+
+
+def packed_table(form: str, **columns: list) -> bytes:
+    """Return a table as parquet or feather, its columns named as DuckDB could not."""
+    packed = io.BytesIO()
+    write = {"parquet": parquet.write_table, "feather": feather.write_feather}[form]
+    write(pa.table(list(columns.values()), names=list(columns)), packed)
+    return packed.getvalue()
 
 
 def print_dump() -> list[list]:
@@ -825,7 +837,7 @@ REFUSED: dict[str, tuple[str, str, object, list[str]]] = {
         as_csv(BARS.assign(note="é")).encode("latin-1"),
         ["is not a CSV file"],
     ),
-    "UTF-16": ("spot", "a.csv", as_csv(BARS).encode("utf-16"), ["is not a CSV file"]),
+    "UTF-16": ("spot", "a.csv", as_csv(BARS).encode("utf-16"), ["is UTF-16 text", "UTF-8"]),
     "no table at all": ("spot", "a.bin", bytes(range(128, 256)), ["is not a CSV file"]),
     "text": ("spot", "a.txt", "to whom it may concern", ["it has to whom it may concern"]),
     "web page": ("spot", "a.csv", "<!doctype html><html>", ["is a web page"]),
@@ -1114,6 +1126,123 @@ def test_a_folder_that_cannot_be_written_to(call: Call, tmp_path: Path) -> None:
     assert stderr[0].endswith("): choose another.")
 
 
+MANY = 20_000
+NUMBERS = list(range(MANY))
+KEYS = [f"column {place}" for place in NUMBERS]
+
+
+def repeated_gzip(piece: bytes, times: int) -> bytes:
+    """Return a gzip of which each member is the same."""
+    return gzip.compress(piece) * times
+
+
+def long_parquet(_: Path) -> bytes:
+    """Return a small parquet file of many rows."""
+    with duckdb.connect() as connection, tempfile.NamedTemporaryFile(suffix=".parquet") as file:
+        connection.execute(
+            f"copy (select 1735689600000 as timestamp, 1.5 as close from range(20000001))"
+            f" to '{file.name}' (row_group_size 10000000)"
+        )
+        return Path(file.name).read_bytes()
+
+
+def sparse(path: Path, head: bytes, tail: bytes = b"") -> None:
+    """Write a file of 3 GB that takes no room."""
+    with path.open("wb") as file:
+        file.write(head)
+        file.seek(3 << 30)
+        file.write(tail or b"\n")
+
+
+# how a file is written, and words of its refusal
+BOUNDED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "CSV of many columns": (
+        lambda _: ",".join(["timestamp", "close", *KEYS]) + "\n" + ",".join(map(str, NUMBERS)),
+        "has more than 1,000 columns",
+    ),
+    "parquet of many columns": (
+        lambda _: packed_table("parquet", **{key: [1] for key in KEYS}),
+        "has more than 1,000 columns",
+    ),
+    "feather of many columns": (
+        lambda _: packed_table("feather", **{key: [1] for key in KEYS}),
+        "has more than 1,000 columns",
+    ),
+    "JSON of many keys": (lambda _: [dict.fromkeys(KEYS, 1)] * 3, "has more than 1,000 columns"),
+    "JSON of a key a row": (
+        lambda _: [{"timestamp": 1735689600000, "close": 1, key: 1} for key in KEYS],
+        "has more than 1,000 columns",
+    ),
+    "JSON of long rows": (lambda _: [NUMBERS] * 3, "has 20000 columns and no names"),
+    "deep JSON": (lambda _: "[" * 100_000 + "]" * 100_000, "has 1 columns and no names"),
+    "deep JSON objects": (lambda _: '{"a":' * 100_000 + "1" + "}" * 100_000, "holds no rows"),
+    "deep JSON that is not closed": (lambda _: "[" * 100_000, "is cut off"),
+    "endless first line": (lambda _: "1," * 50_000_000, "has a line of more than 1 MB"),
+    "endless line": (
+        lambda _: "timestamp,close\n" + "1" * 100_000_000,
+        "has a line of more than 1 MB",
+    ),
+    "endless quote": (
+        lambda _: 'timestamp,close\n"' + "1\n" * 5_000_000,
+        "a quote that is not closed",
+    ),
+    "long JSON row": (
+        lambda _: [{"timestamp": 1735689600000, "close": "1" * 100_000_000}],
+        "has a row of more than 16 MB",
+    ),
+    "NUL bytes": (lambda _: cell("close", "9\0"), "holds NUL bytes"),
+    "NUL bytes in JSON": (lambda _: json.dumps(ohlcv()) + "\0", "holds NUL bytes"),
+    "UTF-16": (lambda _: as_csv(BARS).encode("utf-16"), "is UTF-16 text: save it as UTF-8"),
+    "UTF-16 without mark": (lambda _: as_csv(BARS).encode("utf-16-le"), "holds NUL bytes"),
+    "UTF-16 JSON": (lambda _: json.dumps(ohlcv()).encode("utf-16"), "is UTF-16 text"),
+    "gzip bomb": (
+        lambda _: repeated_gzip(b"0" * 10_000_000, 300),
+        "more than 200 times its size",
+    ),
+    "gzip bomb of rows": (
+        lambda _: repeated_gzip(b"1735689600000,1.5\n" * 600_000, 300),
+        "more than 200 times its size",
+    ),
+    "parquet of many rows": (long_parquet, "has 20,000,001 rows"),
+    "parquet with a huge footer": (
+        lambda _: b"PAR1" + bytes(100) + b"\xff\xff\xff\x7fPAR1",
+        "lists its columns and row groups in 2,147 MB",
+    ),
+    "huge CSV": (lambda path: sparse(path, as_csv(BARS).encode()), "has 3.2 GB, and at most"),
+    "huge workbook": (
+        lambda path: sparse(path, b"PK\x03\x04", b"xl/workbook.xml"),
+        "is an Excel workbook",
+    ),
+    "huge workbook of another program": (
+        lambda path: sparse(path, b"PK\x03\x04 [Content_Types].xml"),
+        "is an Excel workbook",
+    ),
+}
+
+
+@pytest.mark.parametrize("form", BOUNDED)
+def test_what_is_too_large_is_refused_soon(call: Call, tmp_path: Path, form: str) -> None:
+    write, words = BOUNDED[form]
+    path = tmp_path / "a.file"
+    if (content := write(path)) is not None:
+        store(path, content)
+    start = process_time()
+    line = refusal(call, tmp_path, path)
+    assert process_time() - start < 3
+    assert line.startswith(f"error: {path}: ")
+    assert words in line
+    assert len(line) < 500
+
+
+@pytest.mark.parametrize("form", ["gzip bomb", "endless first line", "huge workbook"])
+def test_what_is_too_large_does_not_fill_memory(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "a.file"
+    if (content := BOUNDED[form][0](path)) is not None:
+        store(path, content)
+    _, megabytes, _ = measured(path, "--kind", "spot", "--symbol", "BTCUSDT", "--out", tmp_path)
+    assert megabytes < 400
+
+
 def command(*arguments: object) -> subprocess.CompletedProcess:
     """Run the real command."""
     return subprocess.run(
@@ -1172,35 +1301,32 @@ def test_a_year_of_minutes_takes_seconds_and_less_than_a_gigabyte(
         source.write_text("[[" + "],[".join(lines) + "]]")
     else:
         source.write_text("\n".join(lines))
+    seconds, megabytes, stderr = measured(
+        source, "--kind", "spot", "--symbol", "BTCUSDT", "--out", tmp_path
+    )
+    assert f"{rows} rows read, {rows} new" in stderr, stderr
+    assert seconds < 20
+    assert megabytes < 1_000
+
+
+def measured(*arguments: object) -> tuple[float, float, str]:
+    """Run the real command; return its seconds, its megabytes at most, and its stderr."""
     # not ru_maxrss, which begins with what the process that runs the tests holds
-    measured = (
+    code = (
         "import re, time; from scripts.import_data import main; start = time.time();"
-        " assert main() == 0;"
+        " main(); seconds = time.time() - start;"
         " peak = re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read());"
-        " print(time.time() - start, int(peak[1]) / 1024)"
+        " print(seconds, int(peak[1]) / 1024)"
     )
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            measured,
-            str(source),
-            "--kind",
-            "spot",
-            "--symbol",
-            "BTCUSDT",
-            "--out",
-            str(tmp_path),
-        ],
+        [sys.executable, "-c", code, *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=120,
     )
-    assert f"{rows} rows read, {rows} new" in done.stderr, done.stderr
     seconds, megabytes = map(float, done.stdout.splitlines()[-1].split())
-    assert seconds < 20
-    assert megabytes < 1_000
+    return seconds, megabytes, done.stderr
 
 
 # files of freqtrade, and the leg that they are
