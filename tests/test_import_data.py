@@ -6,14 +6,17 @@ import fnmatch
 import gzip
 import io
 import json
+import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from time import process_time
+from time import monotonic, process_time, sleep
 
 import duckdb
 import numpy as np
@@ -23,6 +26,7 @@ import pytest
 from pyarrow import feather, parquet
 
 from scripts import import_data, market_files, sample_data
+from scripts.files import locked
 from scripts.inputs import input_macros
 from scripts.project import default_vars
 from tests.conftest import (
@@ -87,7 +91,7 @@ def funding_history() -> list[dict]:
             "symbol": "BTC/USDT:USDT",
             "fundingRate": rate,
             "timestamp": time + 7,
-            "datetime": "2025-01-01T00:00:00.007Z",
+            "datetime": f"{pd.Timestamp(time + 7, unit='ms').isoformat(timespec='milliseconds')}Z",
         }
         for time, rate in zip(ms(PRINT_TIMES), PRINTS["funding_rate"], strict=True)
     ]
@@ -521,7 +525,7 @@ def test_the_same_rows_give_the_same_bytes(call: Call, tmp_path: Path) -> None:
         ([2880] * 3, "2880m"),
         ([0.5] * 3, "30s"),
         ([5, 60, 5, 60, 5], "5m"),
-        ([60, 5, 60, 60], "1h"),
+        ([60, 120, 60, 60], "1h"),
         ([60, 5], "5m"),
         ([5, 0, 0, 0], "5m"),
     ],
@@ -567,10 +571,114 @@ def test_a_volume_may_be_empty(call: Call, tmp_path: Path, ending: str) -> None:
     assert nulls == (3,)
 
 
-def test_a_price_that_is_not_positive_is_a_number(call: Call, tmp_path: Path) -> None:
-    frame = BARS.assign(close=[-1.5, 0.0, 1.0, 2.0, 3.0, 4.0])
-    _, stdout, _ = call(store(tmp_path / "bars.csv", as_csv(frame)))
+def bitmex() -> list[dict]:
+    """Return the bars as BitMEX does, which names them by their close."""
+    return [
+        {
+            "timestamp": f"{time + pd.Timedelta('5min'):%Y-%m-%dT%H:%M:%S.000Z}",
+            "symbol": "XBTUSD",
+            **dict(zip(["open", "high", "low", "close"], row, strict=True)),
+            "trades": 7,
+            "volume": volume,
+            "vwap": None,
+            "lastSize": 100,
+            "turnover": 1000,
+            "homeNotional": 1.5,
+            "foreignNotional": 140_000,
+        }
+        for time, *row, volume in BARS.itertuples(index=False)
+    ]
+
+
+def closing(dump: list[list], **columns: object) -> str:
+    """Return klines as CSV without the times of their open."""
+    frame = pd.DataFrame(dump, columns=list(market_files.KLINE_COLUMNS))
+    return as_csv(frame.drop(columns="open_time").assign(**columns))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", bitmex()),
+        ("a.csv", as_csv(pd.DataFrame(bitmex()))),
+        ("a.csv", closing(klines())),
+        ("a.csv", closing(klines()).replace("close_time", "closeTime")),
+        ("a.csv", closing(klines(), timestamp=ms(TIMES + pd.Timedelta("5min")))),
+    ],
+    ids=["BitMEX", "BitMEX CSV", "close time", "closeTime", "close time and timestamp"],
+)
+def test_bars_that_are_named_by_their_close_get_the_time_of_their_open(
+    call: Call, tmp_path: Path, name: str, content: object
+) -> None:
+    symbol = "XBTUSD" if "XBTUSD" in str(content) else "BTCUSDT"
+    _, stdout, stderr = call(store(tmp_path / name, content), symbol=symbol)
+    assert stdout, stderr
+    assert ", 6 bars of 5m, moved from their close to their open, 2025-01-01 00:00 to" in stderr[0]
+    assert_rows(stdout[0], BARS, symbol=symbol)
+
+
+def test_a_single_bar_that_is_named_by_its_close_extends_what_is_there(
+    call: Call, tmp_path: Path
+) -> None:
+    call(store(tmp_path / "old.csv", closing(klines()[:5])))
+    _, stdout, _ = call(store(tmp_path / "new.csv", closing(klines()[5:])))
+    assert_rows(stdout[0], BARS)
+
+
+@pytest.mark.parametrize(
+    ("rate", "other", "factor"),
+    [("relativeFundingRate", "fundingRate", 95_000), ("realizedRate", "fundingRate", 1.01)],
+    ids=["Kraken Futures", "OKX"],
+)
+def test_the_rate_that_was_paid_is_taken(
+    call: Call, tmp_path: Path, rate: str, other: str, factor: float
+) -> None:
+    frame = PRINTS.rename(columns={"funding_rate": rate})
+    frame.insert(1, other, PRINTS["funding_rate"] * factor)
+    _, stdout, _ = call(store(tmp_path / "rates.csv", as_csv(frame)), kind="funding")
+    assert_rows(stdout[0], PRINTS)
+
+
+def test_rates_of_krakens_symbols_are_relative_ones_or_none(call: Call, tmp_path: Path) -> None:
+    frame = PRINTS.assign(symbol="PF_XBTUSD")
+    path = store(tmp_path / "rates.csv", as_csv(frame.rename(columns={"funding_rate": "rate"})))
+    line = refusal(call, tmp_path, path, kind="funding", symbol="PF_XBTUSD")
+    assert "has the layout of Kraken Futures" in line
+
+
+@pytest.mark.parametrize("spike", [-0.02, 0.03, 0.75])
+def test_single_rates_may_be_high(call: Call, tmp_path: Path, spike: float) -> None:
+    frame = PRINTS.assign(funding_rate=[spike, 0.006, *PRINTS["funding_rate"][2:]])
+    _, stdout, _ = call(store(tmp_path / "rates.csv", as_csv(frame)), kind="funding")
     assert_rows(stdout[0], frame)
+
+
+def test_bars_without_trades_are_bars(call: Call, tmp_path: Path) -> None:
+    still = BARS.assign(open=93600.0, high=93600.0, low=93600.0, close=93600.0, volume=0.0)
+    for frame in (still, pd.concat([still[:5], BARS[5:]])):
+        _, stdout, stderr = call(store(tmp_path / "bars.csv", as_csv(frame)))
+        assert stdout, stderr
+        assert_rows(stdout[0], frame)
+
+
+def test_prices_without_volume_need_no_column_of_it(call: Call, tmp_path: Path) -> None:
+    frame = BARS.assign(volume=0.0)
+    line = refusal(call, tmp_path, store(tmp_path / "bars.csv", as_csv(frame)))
+    assert "or drop the column volume if these are" in line
+    _, stdout, _ = call(store(tmp_path / "bars.csv", as_csv(frame.drop(columns="volume"))))
+    assert_rows(stdout[0], BARS.drop(columns="volume"))
+
+
+def test_times_that_agree_are_one(call: Call, tmp_path: Path) -> None:
+    frame = BARS.assign(open_time=ms(TIMES), datetime=TIMES.strftime("%Y-%m-%dT%H:%M:%S.123Z"))
+    _, stdout, _ = call(store(tmp_path / "bars.csv", as_csv(frame)))
+    assert_rows(stdout[0], BARS)
+
+
+def test_weeks_may_begin_on_any_day(call: Call, tmp_path: Path) -> None:
+    weeks = BARS.assign(timestamp=pd.date_range("2025-01-06", periods=6, freq="7D", tz="UTC"))
+    _, stdout, _ = call(store(tmp_path / "bars.csv", as_csv(weeks)))
+    assert_rows(stdout[0], weeks)
 
 
 def test_prints_of_two_clients_are_one_though_their_stamps_jitter(
@@ -847,6 +955,212 @@ REFUSED: dict[str, tuple[str, str, object, list[str]]] = {
     "workbook": ("spot", "a.xlsx", zipped(**{"xl/workbook.xml": ""}), ["is an Excel workbook"]),
     "zip of several": ("spot", "a.zip", zipped(a="1", b="2"), ["holds a.csv, b.csv, not one"]),
     "zip of nothing": ("spot", "a.zip", zipped(), ["holds nothing"]),
+    **{
+        f"{column} of {value}": (
+            "spot",
+            "a.csv",
+            cell(column, value),
+            [f"row 3 has the {column} {value}, which is {fault}", "mend or drop the row"],
+        )
+        for column, value, fault in [
+            ("close", "0.0", "not above 0"),
+            ("close", "-1.5", "not above 0"),
+            ("open", "0.0", "not above 0"),
+            ("low", "-93600.5", "not above 0"),
+            ("volume", "-0.5", "below 0"),
+        ]
+    },
+    "high below low": (
+        "spot",
+        "a.csv",
+        cell("high", 93000.5),
+        ["row 3 has the high 93000.5 below its low 93489.03"],
+    ),
+    "time off the grid": (
+        "spot",
+        "a.csv",
+        cell("timestamp", ms(TIMES)[2] + 90_000),
+        ["row 3 opens at 2025-01-01 00:11:30", "multiple of 5m after 00:00 UTC"],
+    ),
+    "all times off the grid": (
+        "spot",
+        "a.csv",
+        as_csv(BARS.assign(timestamp=pd.date_range("2025-01-01 00:30", periods=6, freq="1h"))),
+        ["row 1 opens at 2025-01-01 00:30:00", "multiple of 1h"],
+    ),
+    "days that begin in another zone": (
+        "spot",
+        "a.csv",
+        as_csv(BARS.assign(timestamp=pd.date_range("2025-01-01 16:00", periods=6, freq="1D"))),
+        ["row 1 opens at 2025-01-01 16:00:00", "multiple of 1d"],
+    ),
+    "rates in percent, each small": (
+        "funding",
+        "a.csv",
+        as_csv(PRINTS.assign(funding_rate=[0.01, 0.01, 0.0021, -0.0032, 0.01, 0.0004])),
+        ["has 3 of 6 rates at or beyond 0.5%", "give fractions"],
+    ),
+    "forecasts of every minute": (
+        "funding",
+        "a.csv",
+        as_csv(PRINTS.assign(timestamp=pd.date_range("2025-01-01 00:58", periods=6, freq="1min"))),
+        ["has 4 of 6 prints that are not at a full hour, such as 2025-01-01 00:58:00"],
+    ),
+    "mark prices": (
+        "perp",
+        "a.csv",
+        as_csv(BARS.assign(volume=0.0)),
+        ["without volume, as mark, index and premium prices do", "bars of trades"],
+    ),
+    "index prices of CCXT": (
+        "spot",
+        "a.json",
+        [[*row[:5], None] for row in ohlcv()],
+        ["without volume, as mark, index and premium prices do"],
+    ),
+    "index closes": (
+        "spot",
+        "a.csv",
+        as_csv(BARS.assign(volume=0)[["timestamp", "close", "volume"]]),
+        ["without volume"],
+    ),
+    "premium index": (
+        "perp",
+        "a.csv",
+        as_csv(BARS.assign(open=3e-4, high=5e-4, low=-2e-4, close=-1e-4, volume=0)),
+        ["without volume, as mark, index and premium prices do"],
+    ),
+    "premium index without volume": (
+        "perp",
+        "a.csv",
+        as_csv(BARS.assign(open=3e-4, high=5e-4, low=-2e-4, close=1e-4).drop(columns="volume")),
+        ["has prices on both sides of 0, as a premium index has"],
+    ),
+    **{
+        f"columns in the order of {exchange}": (
+            "spot",
+            "a.json",
+            [[row[place] for place in order] for row in ohlcv()],
+            ["its columns are not timestamp, open, high, low, close, volume", "header"],
+        )
+        for exchange, order in {
+            "Bitfinex": (0, 1, 4, 2, 3, 5),
+            "Coinbase": (0, 3, 2, 1, 4, 5),
+        }.items()
+    },
+    "Kraken's amounts": (
+        "funding",
+        "a.json",
+        [
+            {"timestamp": f"{time:%Y-%m-%dT%H:%M:%S.000Z}", "fundingRate": rate}
+            for time, rate in zip(PRINT_TIMES, PRINTS["funding_rate"], strict=True)
+        ],
+        ["has the layout of Kraken Futures", "relativeFundingRate", "if it is a fraction"],
+    ),
+    "amounts of many dollars": (
+        "funding",
+        "a.csv",
+        as_csv(PRINTS.assign(funding_rate=PRINTS["funding_rate"] * 95_000 / 100)),
+        ["amounts per contract"],
+    ),
+    "two rates": (
+        "funding",
+        "a.csv",
+        as_csv(PRINTS.assign(rate=PRINTS["funding_rate"])),
+        ["has several rates, funding_rate and rate"],
+    ),
+    "two times": (
+        "spot",
+        "a.csv",
+        as_csv(BARS.assign(open_time=[*TIMES[:3], *(TIMES[3:] + pd.Timedelta("5min"))])),
+        ["row 4 has different times in timestamp and open_time"],
+    ),
+    "a time and one that is empty": (
+        "spot",
+        "a.csv",
+        as_csv(BARS.assign(date=None)),
+        ["row 1 has different times in timestamp and date"],
+    ),
+    "two closes in JSON": (
+        "spot",
+        "a.json",
+        [
+            dict(zip(["timestamp", "close", "Close"], [time, 1.5, 1.5], strict=True))
+            for time in ms(TIMES)
+        ],
+        ["several columns named close or Close"],
+    ),
+    "two closes in rows of JSON": (
+        "spot",
+        "a.jsonl",
+        f'{{"timestamp": {ms(TIMES)[0]}, "close": 1}}\n{{"timestamp": {ms(TIMES)[1]}, "Close": 1}}',
+        ["several columns named close or Close"],
+    ),
+    "a key twice": (
+        "spot",
+        "a.jsonl",
+        f'{{"timestamp": {ms(TIMES)[0]}, "close": 1, "close": 2}}',
+        ["several columns named close"],
+    ),
+    **{
+        f"two closes in {form}": (
+            "spot",
+            f"a.{form}",
+            packed_table(form, timestamp=ms(TIMES), close=[1.5] * 6, Close=[1.5] * 6),
+            ["several columns named close or Close"],
+        )
+        for form in ("parquet", "feather")
+    },
+    "a close within another column": (
+        "spot",
+        "a.parquet",
+        packed_table("parquet", timestamp=ms(TIMES), source=[{"close": 1.5}] * 6),
+        ["has no column close"],
+    ),
+    "a close within another key": (
+        "spot",
+        "a.json",
+        [{"timestamp": time, "info": {"close": 1.5}} for time in ms(TIMES)],
+        ["has no column close"],
+    ),
+    "a close of several parts": (
+        "spot",
+        "a.json",
+        [{"timestamp": time, "close": {"bid": 1.5}} for time in ms(TIMES)],
+        ["row 1 has the close '{", "no number"],
+    ),
+    "candles of Hyperliquid": (
+        "perp",
+        "a.json",
+        [{"t": time, "T": time + 299_999, "c": "1.5"} for time in ms(TIMES)],
+        ["several columns named t or T"],
+    ),
+    "rows in an object": (
+        "perp",
+        "a.json",
+        {"result": "success", "candles": [{"time": 1, "close": "1"}], "more_candles": False},
+        ["holds no rows, but", "save the list in it alone"],
+    ),
+    "columns as lists": (
+        "perp",
+        "a.json",
+        {"timestamp": ms(TIMES), "close": [1.5] * 6, "status": "ok"},
+        ["holds no rows, but"],
+    ),
+    "a formula": ("spot", "a.csv", cell("close", "=1+1"), ["row 3 has the close '=1+1'"]),
+    "a colour": (
+        "spot",
+        "a.csv",
+        cell("close", "\x1b[31m1"),
+        [r"row 3 has the close '\x1b[31m1', no number"],
+    ),
+    "a line break": ("spot", "a.csv", cell("close", "1\n2"), [r"row 3 has the close '1\n2', no"]),
+    "a colour in a name": (
+        "spot",
+        "a.csv",
+        as_csv(BARS.rename(columns={"close": "\x1b[31mc"})),
+        [r"has no column close: it has timestamp, open, high, low, \x1b[31mc"],
+    ),
     "one bar": ("spot", "a.csv", as_csv(BARS.iloc[:1]), ["has a single bar"]),
     "one bar, twice": ("spot", "a.json", ohlcv()[:1] * 2, ["has a single bar"]),
 }
@@ -862,6 +1176,7 @@ def test_what_cannot_be_imported_is_refused_with_what_was_found(
     assert line.startswith(f"error: {path}: ")
     for word in words:
         assert word in line
+    assert line.isprintable()
     # what was found, then the remedy
     assert re.fullmatch(r".+[:.] .+\.", line.removeprefix(f"error: {path}: "))
     assert not out(tmp_path).exists()
@@ -894,6 +1209,16 @@ def test_a_file_that_may_not_be_read(
     assert refusal(call, tmp_path, path) == (
         f"error: {path}: cannot be read (Permission denied): check its rights."
     )
+
+
+def test_a_files_name_is_shown_and_not_obeyed(call: Call, tmp_path: Path) -> None:
+    path = store(tmp_path / "a\x1b[31m\nb.csv", as_csv(BARS))
+    _, stdout, stderr = call(path)
+    assert stdout
+    assert all(line.isprintable() for line in stderr)
+    assert stderr[0].startswith(f"{tmp_path}/a\\x1b[31m b.csv: OHLCV CSV, ")
+    line = refusal(call, tmp_path, store(path, cell("close", "n/a")))
+    assert line.startswith(f"error: {tmp_path}/a\\x1b[31m b.csv: row 3")
 
 
 SYMBOLS = [
@@ -961,10 +1286,67 @@ def test_other_symbols_are_refused(
     assert words in line
 
 
-@pytest.mark.parametrize("symbol", ["", " ", "BTCUSDT,ETHUSDT", "/"])
+NO_SYMBOLS = [
+    "BTCUSDT,ETHUSDT",
+    "BTC USDT",
+    "../BTCUSDT",
+    "BTC..USDT",
+    ".BTCUSDT",
+    "B'; drop table source; --",
+    "{{ var('x') }}",
+    "<b>BTC</b>",
+    "BTC\nUSDT",
+    "BTC\x1b[31mUSDT",
+    "=BTCUSDT",
+    "BTC\u202eUSDT",
+]
+
+
+@pytest.mark.parametrize("symbol", ["", " ", "/", *NO_SYMBOLS, "X" * 300])
 def test_a_symbol_that_is_none(call: Call, tmp_path: Path, symbol: str) -> None:
     path = store(tmp_path / "bars.csv", as_csv(BARS))
-    assert "--symbol" in refusal(call, tmp_path, path, symbol=symbol)
+    line = refusal(call, tmp_path, path, symbol=symbol)
+    assert line.startswith("error: --symbol")
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize("symbol", NO_SYMBOLS)
+def test_a_symbol_in_a_file_that_is_none(call: Call, tmp_path: Path, symbol: str) -> None:
+    frame = BARS.assign(symbol=["BTCUSDT"] * 5 + [symbol])
+    line = refusal(call, tmp_path, store(tmp_path / "bars.parquet", frame))
+    assert "a symbol is " in line
+    assert line.isprintable()
+
+
+def test_wide_letters_are_the_narrow_ones(call: Call, tmp_path: Path) -> None:
+    path = store(tmp_path / "bars.csv", as_csv(BARS.assign(symbol="ＢＴＣＵＳＤＴ")))
+    for symbol in ("BTCUSDT", "ＢＴＣＵＳＤＴ"):
+        _, stdout, _ = call(path, symbol=symbol)
+        assert_rows(stdout[0], BARS)
+    assert written(tmp_path) == ["imported_spot_BTCUSDT_5m.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("column", "found", "asked", "is_it"),
+    [
+        ("instId", "BTC-USDT-SWAP", "BTCUSDT", True),
+        ("instId", "ETH-USDT-SWAP", "BTCUSDT", False),
+        ("coin", "BTC", "BTCUSDT", True),
+        ("coin", "BTC", "BTC", True),
+        ("coin", "ETH", "BTCUSDT", False),
+        ("coin", "BTC", "BTCDOMUSDT", False),
+    ],
+)
+def test_exchanges_name_the_pair_in_columns_of_their_own(
+    call: Call, tmp_path: Path, column: str, found: str, asked: str, is_it: bool
+) -> None:
+    path = store(tmp_path / "prints.csv", as_csv(PRINTS.assign(**{column: found})))
+    if is_it:
+        _, stdout, _ = call(path, kind="funding", symbol=asked)
+        assert_rows(stdout[0], PRINTS, symbol=asked)
+    else:
+        line = refusal(call, tmp_path, path, kind="funding", symbol=asked)
+        assert f"has rows of {found}, not of {asked}" in line
 
 
 def test_files_of_one_call_are_one_import(call: Call, tmp_path: Path) -> None:
@@ -1002,7 +1384,7 @@ def test_bars_of_two_sizes_are_refused(call: Call, tmp_path: Path) -> None:
 
 
 def test_of_rows_with_one_time_the_last_wins(call: Call, tmp_path: Path) -> None:
-    wrong = [time_and[:4] + [1.0] + time_and[5:] for time_and in ohlcv()]
+    wrong = [[*row[:5], 1.0] for row in ohlcv()]
     first = store(tmp_path / "z.json", [ohlcv()[0], wrong[1], *wrong[3:]])
     last = store(tmp_path / "a.json", [wrong[2], *ohlcv()[1:], ohlcv()[5]])
     _, stdout, stderr = call(first, last)
@@ -1098,13 +1480,14 @@ def test_a_file_that_is_no_import_is_left_alone(
         assert word in line
 
 
-def test_pairs_whose_file_would_have_one_name_do_not_mix(call: Call, tmp_path: Path) -> None:
+def test_pairs_of_other_scripts_have_files_of_their_own(call: Call, tmp_path: Path) -> None:
     path = store(tmp_path / "bars.csv", as_csv(BARS))
-    _, stdout, _ = call(path, symbol="币安USDT")
-    assert Path(stdout[0]).name == "imported_spot___USDT_5m.parquet"
-    assert_rows(stdout[0], BARS, symbol="币安USDT")
-    line = refusal(call, tmp_path, path, symbol="黄金USDT")
-    assert "has rows of 币安USDT, not of 黄金USDT" in line
+    symbols = ["龙虾USDT", "币安USDT", "币安人生USDT", "हिंदीUSDT", "हदUSDT", "ßUSDT", "SSUSDT"]
+    for symbol in symbols:
+        _, stdout, _ = call(path, symbol=symbol)
+        assert_rows(stdout[0], BARS, symbol=symbol)
+    assert len(written(tmp_path)) == len(symbols)
+    assert "imported_spot_%E9%BE%99%E8%99%BEUSDT_5m.parquet" in written(tmp_path)
 
 
 def test_the_sample_makes_way_and_that_is_said(call: Call, tmp_path: Path) -> None:
@@ -1122,8 +1505,8 @@ def test_a_folder_that_cannot_be_written_to(call: Call, tmp_path: Path) -> None:
     out(tmp_path).write_text("in the way")
     code, stdout, stderr = call(store(tmp_path / "bars.csv", as_csv(BARS)))
     assert (code, stdout, len(stderr)) == (2, [], 1)
-    assert stderr[0].startswith("error: --out: cannot be written to (")
-    assert stderr[0].endswith("): choose another.")
+    assert stderr[0].startswith(f"error: --out: {out(tmp_path)} cannot be written to (")
+    assert stderr[0].endswith("): choose another folder.")
 
 
 MANY = 20_000
@@ -1243,6 +1626,19 @@ def test_what_is_too_large_does_not_fill_memory(tmp_path: Path, form: str) -> No
     assert megabytes < 400
 
 
+def test_many_files_are_refused_before_any_is_read(call: Call, tmp_path: Path) -> None:
+    path = store(tmp_path / "bars.csv", as_csv(BARS))
+    line = refusal(call, tmp_path, *[path] * 5_001)
+    assert "5,001 files were given, and at most 5,000 are imported at once" in line
+
+
+def test_deep_values_beside_the_rows_do_no_harm(call: Call, tmp_path: Path) -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+    rows = ",".join(f'{{"timestamp": {at}, "close": 1.5, "info": {deep}}}' for at in ms(TIMES))
+    _, stdout, _ = call(store(tmp_path / "a.json", f"[{rows}]"))
+    assert table(stdout[0])["close"].tolist() == [1.5] * 6
+
+
 def command(*arguments: object) -> subprocess.CompletedProcess:
     """Run the real command."""
     return subprocess.run(
@@ -1327,6 +1723,122 @@ def measured(*arguments: object) -> tuple[float, float, str]:
     )
     seconds, megabytes = map(float, done.stdout.splitlines()[-1].split())
     return seconds, megabytes, done.stderr
+
+
+IMPORT = [sys.executable, "-m", "scripts.import_data"]
+OF_BTC = ["--kind", "spot", "--symbol", "BTCUSDT"]
+
+
+def started(*arguments: object, **options: object) -> subprocess.Popen:
+    """Start the real command."""
+    return subprocess.Popen(
+        [*IMPORT, *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def many_bars(rows: int, close: float) -> pd.DataFrame:
+    """Return a long history of one price."""
+    times = pd.date_range("2025-01-01", periods=rows, freq="5min", tz="UTC")
+    return pd.DataFrame({"timestamp": times, "close": close})
+
+
+def test_six_imports_into_one_file_at_once_lose_no_row(tmp_path: Path) -> None:
+    frame = many_bars(6_000, 1.5)
+    frame["close"] += np.arange(len(frame)) % 1000
+    paths = [
+        store(tmp_path / f"{part}.parquet", frame[part * 1_000 : (part + 1) * 1_000])
+        for part in range(6)
+    ]
+    running = [started(path, *OF_BTC, "--out", out(tmp_path)) for path in paths]
+    ended = [process.communicate(timeout=60) for process in running]
+    assert [process.returncode for process in running] == [0] * 6, ended
+    assert_rows(out(tmp_path) / "imported_spot_BTCUSDT_5m.parquet", frame)
+    assert written(tmp_path) == ["imported_spot_BTCUSDT_5m.parquet"]
+
+
+def test_an_import_waits_for_who_writes_to_the_folder_and_a_fetch_refuses(tmp_path: Path) -> None:
+    path = store(tmp_path / "bars.csv", as_csv(BARS))
+    out(tmp_path).mkdir()
+    months = ["--symbol", "BTCUSDT", "--start", "2025-01", "--end", "2025-01"]
+    with locked(out(tmp_path)):
+        process = started(path, *OF_BTC, "--out", out(tmp_path))
+        waiting = process.stderr.readline()
+        assert waiting.startswith(f"{out(tmp_path)}: another import or fetch writes to it")
+        fetch = subprocess.run(
+            [sys.executable, "-m", "scripts.fetch", *months, "--out", out(tmp_path)]
+            + ["--base-url", "http://127.0.0.1:9"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert fetch.returncode == 2
+        assert "is writing to" in fetch.stderr
+        assert process.poll() is None
+        assert written(tmp_path) == []
+    stdout, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert_rows(stdout.strip(), BARS)
+
+
+def test_a_kill_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    here = {"env": os.environ | {"TMPDIR": str(scratch)}}
+    rows = 60_000
+    paths = [
+        store(tmp_path / f"{place}.parquet", many_bars(rows, close))
+        for place, close in enumerate((1.0, 2.0))
+    ]
+    start = monotonic()
+    first = started(paths[0], *OF_BTC, "--out", out(tmp_path), **here)
+    assert first.wait(timeout=60) == 0
+    duration = monotonic() - start
+    file = out(tmp_path) / "imported_spot_BTCUSDT_5m.parquet"
+    random = np.random.default_rng(1)
+    was_killed = []
+    for attempt in range(4):
+        process = started(paths[(attempt + 1) % 2], *OF_BTC, "--out", out(tmp_path), **here)
+        sleep(random.uniform(0.5, 1) * duration)
+        process.kill()
+        process.communicate()
+        was_killed.append(process.returncode == -signal.SIGKILL)
+        found = table(file)
+        assert len(found) == rows
+        assert found["close"].nunique() == 1
+    assert any(was_killed)
+    last = started(paths[1], *OF_BTC, "--out", out(tmp_path), **here)
+    assert last.wait(timeout=60) == 0
+    assert set(table(file)["close"]) == {2.0}
+    assert written(tmp_path) == [file.name]
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("stream", ["2>&-", "2>/dev/full"])
+def test_messages_that_nobody_can_read_are_no_failure(tmp_path: Path, stream: str) -> None:
+    path = store(tmp_path / "bars.csv", as_csv(BARS))
+    line = shlex.join([*IMPORT, str(path), *OF_BTC, "--out", str(out(tmp_path))])
+    done = subprocess.run(
+        ["sh", "-c", f"{line} {stream}"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    file = out(tmp_path) / "imported_spot_BTCUSDT_5m.parquet"
+    assert (done.returncode, done.stdout) == (0, f"{file}\n")
+
+
+def test_an_interrupt_is_one_line_and_exit_130(tmp_path: Path) -> None:
+    path = store(tmp_path / "bars.csv", as_csv(BARS))
+    out(tmp_path).mkdir()
+    with locked(out(tmp_path)):
+        process = started(path, *OF_BTC, "--out", out(tmp_path))
+        process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (130, "stopped; nothing was written\n")
 
 
 # files of freqtrade, and the leg that they are
