@@ -105,7 +105,7 @@ def open_build(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with connection:
         try:
             (has_passed,) = one_row(connection.execute("select has_passed from int_build"))
-        except duckdb.CatalogException as error:
+        except (duckdb.CatalogException, LookupError) as error:
             raise InputError(f"{database} has no figures: build it with dbt build.") from error
         if not has_passed:
             raise InputError(

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scripts.project import safe_name
+from scripts.project import folder_name
 from tests.conftest import Project, copy_of, read_metrics, write_parquet
 from tests.test_inputs import PRINT_TIMES, TIMES, prices
 from tests.test_odd_bars import ODD_NAME, legs_of
@@ -77,7 +77,7 @@ def one(
 def test_several_symbols_get_a_folder_each(several: tuple) -> None:
     project, _, folders, _ = several
     assert [folder.parent for folder in folders] == [
-        project.root / "out" / safe_name(symbol) for symbol in COMPLETE
+        project.root / "out" / folder_name(symbol) for symbol in COMPLETE
     ]
     assert [read_metrics(folder)["symbol"] for folder in folders] == COMPLETE
 
