@@ -314,18 +314,28 @@ def run_metadata(
     timeframe: str,
     arguments: list[str] | None,
 ) -> dict[str, Any]:
-    """Return the content of metadata.json: what reproduces the run, inputs with their hashes."""
+    """Return the content of metadata.json: what reproduces the run, inputs with their hashes.
+
+    Raises InputError where an input file is no longer the one that the build read.
+    """
     build = rows(connection, "from int_build")[0]
     inputs = rows(
         connection,
-        "select leg, source_file as path, input_rows as rows, usable_rows, first_ts, last_ts"
+        "select leg, source_file as path, input_rows as rows, usable_rows, first_ts, last_ts,"
+        " size_bytes as bytes, epoch(modified_ts)::bigint as modified_s"
         " from int_input_files where symbol = ? order by all",
         symbol,
     )
     for file in inputs:
-        with open(file["path"], "rb") as opened:
-            file["sha256"] = hashlib.file_digest(opened, "sha256").hexdigest()
-            file["bytes"] = os.fstat(opened.fileno()).st_size
+        read = file["bytes"], file.pop("modified_s")
+        try:
+            with open(ROOT / file["path"], "rb") as opened:
+                file["sha256"] = hashlib.file_digest(opened, "sha256").hexdigest()
+                found = os.fstat(opened.fileno())
+        except FileNotFoundError as error:
+            raise InputError(f"{file['path']} is gone since the build: build again.") from error
+        if (found.st_size, int(found.st_mtime)) != read:
+            raise InputError(f"{file['path']} has changed since it was read: build again.")
     return {
         "schema_version": SCHEMA_VERSION,
         "symbol": symbol,
