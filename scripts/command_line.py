@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import io
 import math
 import os
@@ -23,6 +22,9 @@ from scripts.project import ROOT, BuildError, InputError
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 WHOLE_NUMBER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+NO_MEMORY = re.compile(
+    "out of memory|cannot allocate memory|can't start new thread|bad alloc", re.IGNORECASE
+)
 SCRATCH_PREFIX = "spot-perp-hedge-"
 OUT_OF_MEMORY = (
     "out of memory: close other programs, set HEDGE_MEMORY_LIMIT to less than is free, or give"
@@ -213,10 +215,9 @@ def is_interrupt(error: BaseException) -> bool:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory, or room for a thread, is used up."""
-    if isinstance(error, MemoryError | duckdb.OutOfMemoryException):
-        return True
-    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
-        return True
-    return bool(
-        re.search(r"can't start new thread|[Cc]annot allocate memory|bad_alloc", str(error))
-    )
+    return isinstance(error, MemoryError) or tells_of_memory(str(error))
+
+
+def tells_of_memory(message: str) -> bool:
+    """Whether a message of DuckDB, Python or the system says that memory is used up."""
+    return bool(NO_MEMORY.search(message))

@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from scripts.command_line import one_line, say
+from scripts.command_line import is_out_of_memory, one_line, say
 from scripts.files import put_in_place
 from scripts.project import InputError
 
@@ -84,7 +84,12 @@ def replace_database(new: Path, database: Path) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error of DuckDB says, without its advice."""
+    """Return what an error of DuckDB says, without its advice.
+
+    Raises MemoryError where it says that memory is used up: the file is not to blame.
+    """
+    if is_out_of_memory(error):
+        raise MemoryError from error
     return one_line(str(error).splitlines()[0])
 
 
