@@ -35,7 +35,9 @@ def connect(
         read_only=read_only,
         config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
     )
-    connection.execute("set enable_progress_bar = false")
+    # only where it is on: in Jupyter any change asks for a further package
+    if one_row(connection.execute("select current_setting('enable_progress_bar')"))[0]:
+        connection.execute("set enable_progress_bar = false")
     return connection
 
 

@@ -217,15 +217,15 @@ def read_sweep(
 
     Raises InputError for a file that no build could use, and for a name that the panel has.
     """
-    paths = connection.execute("from glob(?)", [pattern]).fetchall()
+    paths = matches(connection, pattern)
     if not paths:
         raise InputError(f"--sweep: {pattern} is no file: check the path.")
-    sweep = read_strategies(connection, macros, Path(paths[0][0]))
+    sweep = read_strategies(connection, macros, Path(paths[0]))
     in_panel = {name.casefold() for name in panel}
     for frame in sweep:
         if frame.strategy.casefold() in in_panel:
             raise InputError(
-                f"--sweep: {paths[0][0]}: {frame.strategy} is a strategy of"
+                f"--sweep: {paths[0]}: {frame.strategy} is a strategy of"
                 " data/seeds/hedge_strategies.csv: give the row another name."
             )
     return sweep
@@ -319,6 +319,16 @@ def file_pattern(leg: str, path: str, base: Path) -> str:
     return pattern
 
 
+def matches(connection: duckdb.DuckDBPyConnection, pattern: str) -> list[str]:
+    """Return the paths that match a pattern, as the models find them."""
+    try:
+        return [path for (path,) in connection.execute("from glob(?)", [pattern]).fetchall()]
+    except duckdb.InvalidInputException as error:
+        raise InputError(
+            f"{pattern} matches a file whose name is not UTF-8: rename that file."
+        ) from error
+
+
 def states(given: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     """Return what tells whether an input file is still the same: by path, of every input.
 
@@ -328,7 +338,7 @@ def states(given: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     with connect() as connection:
         for pattern in filter(None, (dbt_vars[name] for name in (*LEGS, "sweep"))):
-            for (path,) in connection.execute("from glob(?)", [pattern]).fetchall():
+            for path in matches(connection, pattern):
                 with contextlib.suppress(OSError):
                     told = os.stat(path)
                     found[path] = (
@@ -352,7 +362,7 @@ def look_at_leg(
 ) -> list[InputFile]:
     """Return what one leg's files hold, after a look at each."""
     pattern = dbt_vars[leg]
-    paths = [row[0] for row in connection.execute("from glob(?)", [pattern]).fetchall()]
+    paths = matches(connection, pattern)
     if not paths:
         raise InputError(
             f"--{leg}: no file matches {pattern}: check the pattern, or make a sample with"
