@@ -11,8 +11,8 @@ Source: https://data.binance.vision. Klines of a month without a monthly file ar
 the daily ones. Funding has monthly files only, so the current month is missing.
 
 Nothing that arrives is trusted: a transfer has a bound on its bytes and its time, and each dump
-is checked against its SHA-256 and its period
-before it replaces anything. A monthly dump may still lack days that were traded (the
+is checked against its SHA-256, its period, its interval and the values that the exchange can
+print, before it replaces anything. A monthly dump may still lack days that were traded (the
 exchange has published such months and replaced them later). The days of a month without any
 row are missing if the series has rows both before and after them; a listing or a delisting
 within the month is not, and neither is a halt of hours. For missing days the month and the daily
@@ -100,9 +100,35 @@ IN_ORDER = {
     " quote_volume / volume between low * 0.999 and high * 1.001)",
     "prints": "abs(funding_rate) < 1 and funding_interval_hours between 1 and 24",
 }
+# The widest cap that Binance has set on a print is 4 % (ALPACAUSDT, April 2025).
+MAX_RATE = 0.05
+# Binance prints exactly its interest rate while perpetual and index price agree: a fraction of
+# 0.0001 per 8 hours, the most common rate of most symbols. In percent it is this one.
+INTEREST_RATE = 0.0001
+INTEREST_RATE_IN_PERCENT = 0.01
+# Half of the positive prints of a month are never above this fraction, 1.5 % a day, which anybody
+# could earn by selling the perpetual against spot. Negative rates, which take borrowed coins to
+# earn, stay beyond it for whole months of a squeeze.
+MAX_MEDIAN_POSITIVE_RATE = 0.005
+# what no row may be, and how a message says so
+NOT_PLAUSIBLE = {
+    "bars": {
+        "have a price of zero or below": "least(open, high, low, close) <= 0",
+        "have a negative volume": "least(volume, quote_volume) < 0",
+        "have a high below the low": "high < low",
+    },
+    "prints": {
+        f"have a rate beyond {MAX_RATE:.0%}, which Binance does not charge, but a rate in percent"
+        " looks like": f"abs(funding_rate) > {MAX_RATE}",
+    },
+}
+# After halts in December 2017 and February 2018 Binance stamped bars some seconds off the grid,
+# for up to two weeks; since then it does not.
+GRID_SINCE = date(2019, 1, 1)
 # a print may be stamped some milliseconds before its month
 EARLY_MS = {"bars": 0, "prints": 500}
 REMEDY = "leave it out with --start and --end, or adapt scripts/fetch.py"
+DATA_REMEDY = "leave it out with --start and --end, or try again when it is published anew"
 # The largest dump is a month of 1m bars, 44,640 rows of at most 200 bytes: 9 MB unpacked, 4 MB
 # packed. Neither its zip nor its CSV may be larger than this.
 MAX_DUMP_BYTES = 64 << 20
@@ -946,6 +972,7 @@ def load(connection: duckdb.DuckDBPyConnection, series: Series, dump: Dump, csv:
         why = market_files.shortened(one_line(str(error)))
         raise InputError(f"its layout has changed ({why}): {REMEDY}.") from error
     are_read = " and ".join(f"coalesce(isfinite({name}), false)" for name in numbers)
+    not_plausible = NOT_PLAUSIBLE[series.kind]
     counts = connection.execute(f"""
         select
             count(*),
@@ -955,10 +982,11 @@ def load(connection: duckdb.DuckDBPyConnection, series: Series, dump: Dump, csv:
                 {in_period(series)} < '{dump.start}' or {in_period(series)} >= '{dump.end}'
             ),
             count(distinct timestamp),
-            count(distinct row(timestamp, {", ".join(numbers)}))
+            count(distinct row(timestamp, {", ".join(numbers)})),
+            {", ".join(f"count(*) filter ({is_bad})" for is_bad in not_plausible.values())}
         from dump_rows
     """)
-    rows, unread, in_order, outside, times, contents = one_row(counts)
+    rows, unread, in_order, outside, times, contents, *implausible = one_row(counts)
     if not rows:
         raise InputError("it holds no row: try again later.")
     if unread or 2 * in_order <= rows:
@@ -968,6 +996,13 @@ def load(connection: duckdb.DuckDBPyConnection, series: Series, dump: Dump, csv:
         )
     if outside:
         raise InputError(f"{outside} of its {rows} rows are not of {dump.period}: {REMEDY}.")
+    for what, count in zip(not_plausible, implausible, strict=True):
+        if count:
+            raise InputError(f"{count} of its {rows} rows {what}: {DATA_REMEDY}.")
+    if series.kind == "bars":
+        check_interval(connection, series, dump)
+    else:
+        check_is_fraction(connection)
     connection.execute(f"""
         create or replace temp table fetched as
         select
@@ -986,6 +1021,58 @@ def load(connection: duckdb.DuckDBPyConnection, series: Series, dump: Dump, csv:
         if contents > times
         else []
     )
+
+
+def check_interval(connection: duckdb.DuckDBPyConnection, series: Series, dump: Dump) -> None:
+    """Refuse bars of another interval than was asked for, and bars off its grid.
+
+    A dump of three bars or more has as many steps of its interval as others, or one less: bars
+    may be missing after a halt. Raises InputError.
+    """
+    interval_us = 1000 * market_files.INTERVALS_MS[series.interval]
+    steps, regular, most_common_us, rows, off_grid = one_row(
+        connection.execute(f"""
+            with times as (select distinct epoch_us(timestamp) as time_us from dump_rows),
+            steps as (select time_us, time_us - lag(time_us) over (order by time_us) as step_us
+                from times)
+            select count(step_us), count(*) filter (step_us = {interval_us}), mode(step_us),
+                count(*), count(*) filter (time_us % {interval_us} <> 0)
+            from steps
+        """)
+    )
+    if 2 * regular + 1 < steps:
+        names = {1000 * ms: name for name, ms in market_files.INTERVALS_MS.items()}
+        step = names.get(most_common_us, f"{most_common_us / 1e6:g} s")
+        raise InputError(f"its bars are {step} apart, not {series.interval}: {DATA_REMEDY}.")
+    if off_grid > (rows // 2 if dump.start < GRID_SINCE else 0):
+        raise InputError(
+            f"{off_grid} of its {rows} bars do not open at a multiple of {series.interval}:"
+            f" {DATA_REMEDY}."
+        )
+
+
+def check_is_fraction(connection: duckdb.DuckDBPyConnection) -> None:
+    """Refuse funding rates in percent; rates are fractions.
+
+    More prints are the interest rate in percent than are it as a fraction, or positive rates
+    are larger than they stay. Raises InputError.
+    """
+    percents, fractions, median = one_row(
+        connection.execute(f"""
+            select
+                count(*) filter (abs(
+                    funding_rate - {INTEREST_RATE_IN_PERCENT} * funding_interval_hours / 8) < 1e-9),
+                count(*) filter (abs(
+                    funding_rate - {INTEREST_RATE} * funding_interval_hours / 8) < 1e-9),
+                median(funding_rate) filter (funding_rate > 0)
+            from dump_rows
+        """)
+    )
+    if percents > fractions or (median or 0) > MAX_MEDIAN_POSITIVE_RATE:
+        raise InputError(
+            f"its rates seem to be in percent, not fractions (the median positive one is"
+            f" {median:g}): {DATA_REMEDY}."
+        )
 
 
 @functools.cache

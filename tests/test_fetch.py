@@ -1135,6 +1135,42 @@ FAULTY_DUMPS: dict[str, tuple[Spoil, str]] = {
         with_table(changed(0, str(int(BARS[0][0]) - 1), row=0)),
         "1 of its 29 rows are not of 2024-02",
     ),
+    "hourly bars": (
+        with_table(table(bars("perp", "2024-02", 60))),
+        "its bars are 1h apart, not 1d: leave it out with --start and --end, or try again",
+    ),
+    "a bar off the grid": (
+        with_table(changed(0, str(int(BARS[20][0]) + 1000))),
+        "1 of its 29 bars do not open at a multiple of 1d",
+    ),
+    "price of zero": (with_table(changed(3, "0")), "1 of its 29 rows have a price of zero or"),
+    "price below zero": (with_table(changed(4, "-1")), "1 of its 29 rows have a price of zero"),
+    "negative volume": (with_table(changed(5, "-2.5")), "1 of its 29 rows have a negative volume"),
+    "high below low": (
+        with_table(changed(2, "1.5")),
+        "1 of its 29 rows have a high below the low",
+    ),
+    "prints: in percent": (
+        with_prints(table([time_, hours, f"{100 * float(rate)}"] for time_, hours, rate in PRINTS)),
+        "its rates seem to be in percent, not fractions (the median positive one is 0.0075)",
+    ),
+    "prints: a quiet month in percent": (
+        with_prints(
+            table(
+                [time_, hours, "0.01" if row % 3 else "-0.002"]
+                for row, (time_, hours, _) in enumerate(PRINTS)
+            )
+        ),
+        "its rates seem to be in percent",
+    ),
+    "prints: hourly interest in percent": (
+        with_prints(table([time_, "1", "0.00125"] for time_, _, _ in PRINTS)),
+        "its rates seem to be in percent",
+    ),
+    "prints: beyond every cap": (
+        with_prints(table([[PRINTS[0][0], "8", "0.0625"], *PRINTS[1:]])),
+        "1 of its 87 rows have a rate beyond 5%, which Binance does not charge",
+    ),
     "prints: column missing": (
         with_prints(table((row[:2] for row in PRINTS), PRINT_HEADER[:2])),
         "its layout has changed: no last_funding_rate among calc_time, funding_interval_hours",
@@ -1261,6 +1297,44 @@ def test_a_dump_may_not_unpack_to_more_than_the_bound(
     done = call("2024-02", "2024-02", tmp_path)
     assert done.code == 1
     assert "BTCUSDT-1d-2024-02.zip unpacks to more than 2,000 bytes" in done.errors[0]
+
+
+def test_hourly_bars_are_not_taken_for_bars_of_5_minutes(
+    server: DumpServer, call: Call, tmp_path: Path
+) -> None:
+    """Hours are on the grid of 5 minutes: their steps tell them."""
+    dump = zipped(dump=table(bars("perp", "2024-02", 60)))
+    server.publish("perp", "2024-02", dump, interval="5m")
+    done = call("2024-02", "2024-02", tmp_path, "--interval", "5m")
+    assert done.code == 1
+    assert "its bars are 1h apart, not 5m" in done.errors[0]
+
+
+def test_bars_before_and_after_halts_are_taken(
+    server: DumpServer, call: Call, tmp_path: Path
+) -> None:
+    """A halt of 34 hours, and 20 hours off the grid after it, as in 2018; halts of long bars."""
+    days = bars("perp", "2018-02", 5)
+    late = [[str(int(row[0]) + 14_789), *row[1:]] for row in days[2500:2740]]
+    half_days = bars("perp", "2024-02", 720)
+    for month, interval, dump in (
+        ("2018-02", "5m", [*days[:2092], *late, *days[2741:]]),
+        ("2024-02", "12h", [*half_days[:9], *half_days[11:14], *half_days[20:]]),
+    ):
+        server.publish("perp", month, zipped(dump=table(dump)), interval=interval)
+        assert call(month, month, tmp_path, "--interval", interval).code == 0
+        assert len(rows(tmp_path / f"binance_perp_BTCUSDT_{interval}.parquet")) == len(dump)
+    quarters = bars("perp", "2024-01-31", 360)
+    server.publish("perp", "2024-01-31", zipped(dump=table(quarters[::3])), interval="6h")
+    assert call("2024-01", "2024-01", tmp_path, "--interval", "6h").code == 0
+
+
+def test_rates_of_a_squeeze_are_taken(server: DumpServer, call: Call, tmp_path: Path) -> None:
+    """Negative rates at the cap, and positive ones after it."""
+    rates = ["-0.04"] * 60 + ["-0.01"] * 10 + ["0.0002"] * 17
+    dump = table([time_, "1", rate] for (time_, *_), rate in zip(PRINTS, rates, strict=True))
+    server.publish("funding", "2024-02", zipped(dump=dump))
+    assert call("2024-02", "2024-02", tmp_path).code == 0
 
 
 @pytest.mark.parametrize("leg", LEGS)
