@@ -4,15 +4,32 @@
 # make results: set up, and compute the figures of README and docs again. make notebook: set up with
 # JupyterLab, and open the notebook on the build that is there, or on a first one; HEDGE_DATABASE
 # names another. make notebook-outputs: set up, and write the notebook again with its outputs on the
-# sample. make test: set up, and run every test. make lint: set up, and look at the style of every
-# file. make bench: set up, and time all against its peers; make bench-quick: in two minutes.
+# sample. make test: set up, and run every test. make check: set up, and check layout, style and
+# types of the Python. make lint: the same, and the SQL. make bench: set up, and time all against its peers; make bench-quick: in two minutes.
 
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 
+# Which variables each goal reads: another one on the command line is a typing error.
+OF_RUN = SPOT PERP FUNDING SYMBOL TIMEFRAME FEES_BPS OUT
+READ_BY_fetch = SYMBOL START END INTERVAL OUT BASE_URL
+READ_BY_hedge-mvp = $(OF_RUN)
+READ_BY_docs = $(OF_RUN)
+READ_BY_notebook = $(OF_RUN) HEDGE_DATABASE
+READ_BY_published = SPOT PERP FUNDING PAGE
+READ_BY_results = SPOT PERP FUNDING
+READ_BY_bench = SYMBOLS ROUNDS
+
+GOALS = $(or $(MAKECMDGOALS),help)
+READ = PYTHON VENV HEDGE_MEMORY_LIMIT $(foreach goal,$(GOALS),$(READ_BY_$(goal)))
+GIVEN = $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
+UNREAD = $(filter-out $(READ) MAKEOVERRIDES -*,$(GIVEN))
+$(if $(UNREAD),$(error make $(GOALS) does not read $(UNREAD): it reads \
+	$(or $(strip $(foreach goal,$(GOALS),$(READ_BY_$(goal)))),none)))
+
 .PHONY: help setup setup-dev sample fetch hedge-mvp docs published results notebook \
-	notebook-outputs bench bench-quick test lint clean
+	notebook-outputs bench bench-quick test check lint clean
 
 help:
 	@echo "make hedge-mvp [SPOT= PERP= FUNDING= SYMBOL= TIMEFRAME= FEES_BPS= OUT=]   build, and print the run folder"
@@ -25,7 +42,8 @@ help:
 	@echo "make bench [SYMBOLS= ROUNDS=]                                     against pandas and polars; writes docs/benchmarks.md"
 	@echo "make bench-quick                                                  the same in two minutes, written nowhere"
 	@echo "make test                                                         run every test"
-	@echo "make lint                                                         look at the style of every file, with ruff and sqlfluff"
+	@echo "make check                                                        layout, style and types of the Python (ruff, mypy)"
+	@echo "make lint                                                         the same, and the style of the SQL (sqlfluff)"
 	@echo "make sample                                                       write sample data to data/raw"
 	@echo "make clean                                                        remove the environment and what dbt wrote"
 
@@ -90,11 +108,14 @@ results: setup
 	if [ -n "$$FUNDING" ]; then set -- "$$@" --funding "$$FUNDING"; fi; \
 	$(BIN)/python -m scripts.results "$$@"
 
+# root, as in a container, has to say that it means it
+AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
+
 notebook: $(VENV)/.installed-notebook
 	@if [ -z "$$HEDGE_DATABASE" ] && [ ! -e data/hedge.duckdb ]; then \
 		$(MAKE) --no-print-directory hedge-mvp; \
 	fi
-	@$(BIN)/jupyter lab --ServerApp.root_dir=. notebooks/hedge_MVP.ipynb
+	@$(BIN)/jupyter lab $(AS_ROOT) --ServerApp.root_dir=. notebooks/hedge_MVP.ipynb
 
 notebook-outputs: setup-dev
 	@$(BIN)/python -m scripts.notebook
@@ -111,7 +132,12 @@ export SPOT PERP FUNDING SYMBOL TIMEFRAME FEES_BPS OUT START END INTERVAL BASE_U
 test: setup-dev
 	@$(BIN)/python -m pytest
 
-# apart from the tests: sqlfluff takes half a minute
+check: setup-dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+# apart from check: sqlfluff takes half a minute
 lint: setup-dev
 	@PATH="$(abspath $(BIN)):$$PATH" pre-commit run --all-files
 

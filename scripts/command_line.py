@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import io
 import math
+import multiprocessing
 import os
 import re
 import signal
@@ -23,6 +23,12 @@ from scripts.project import ROOT, BuildError, InputError
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 WHOLE_NUMBER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+NO_MEMORY = re.compile(
+    "out of memory|MemoryError|cannot allocate memory|can't start new thread|bad.alloc",
+    re.IGNORECASE,
+)
+# the system takes 103 bytes or more for a socket's path, and its name takes 18
+LONGEST_PATH_FOR_SOCKETS = 80
 SCRATCH_PREFIX = "spot-perp-hedge-"
 OUT_OF_MEMORY = (
     "out of memory: close other programs, set HEDGE_MEMORY_LIMIT to less than is free, or give"
@@ -170,9 +176,15 @@ def scratch_folder() -> Iterator[None]:
 
     A killed process leaves it; the next command removes it.
     """
-    with private_folder(Path(tempfile.gettempdir()), SCRATCH_PREFIX) as folder:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(private_folder(Path(tempfile.gettempdir()), SCRATCH_PREFIX))
+        sockets = folder
+        if len(str(folder)) > LONGEST_PATH_FOR_SOCKETS:
+            sockets = stack.enter_context(private_folder(Path("/tmp"), SCRATCH_PREFIX))
         before = tempfile.tempdir, os.environ.get("TMPDIR")
         tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+        # else it makes a folder in this one, and wants it to be there after the end
+        vars(multiprocessing.current_process())["_config"]["tempdir"] = str(sockets)
         try:
             yield
         finally:
@@ -213,10 +225,9 @@ def is_interrupt(error: BaseException) -> bool:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory, or room for a thread, is used up."""
-    if isinstance(error, MemoryError | duckdb.OutOfMemoryException):
-        return True
-    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
-        return True
-    return bool(
-        re.search(r"can't start new thread|[Cc]annot allocate memory|bad_alloc", str(error))
-    )
+    return isinstance(error, MemoryError) or tells_of_memory(str(error))
+
+
+def tells_of_memory(message: str) -> bool:
+    """Whether a message of DuckDB, Python or the system says that memory is used up."""
+    return bool(NO_MEMORY.search(message))

@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from scripts.command_line import one_line, say
+from scripts.command_line import is_out_of_memory, one_line, say
 from scripts.files import put_in_place
 from scripts.project import InputError
 
@@ -35,7 +35,9 @@ def connect(
         read_only=read_only,
         config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
     )
-    connection.execute("set enable_progress_bar = false")
+    # only where it is on: in Jupyter any change asks for a further package
+    if one_row(connection.execute("select current_setting('enable_progress_bar')"))[0]:
+        connection.execute("set enable_progress_bar = false")
     return connection
 
 
@@ -84,7 +86,12 @@ def replace_database(new: Path, database: Path) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error of DuckDB says, without its advice."""
+    """Return what an error of DuckDB says, without its advice.
+
+    Raises MemoryError where it says that memory is used up: the file is not to blame.
+    """
+    if is_out_of_memory(error):
+        raise MemoryError from error
     return one_line(str(error).splitlines()[0])
 
 
@@ -105,7 +112,7 @@ def open_build(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with connection:
         try:
             (has_passed,) = one_row(connection.execute("select has_passed from int_build"))
-        except duckdb.CatalogException as error:
+        except (duckdb.CatalogException, LookupError) as error:
             raise InputError(f"{database} has no figures: build it with dbt build.") from error
         if not has_passed:
             raise InputError(

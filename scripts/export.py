@@ -18,7 +18,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
@@ -34,7 +33,7 @@ import duckdb
 
 from scripts.command_line import OneLineParser, run_command, say, writable_folder
 from scripts.database import one_row, open_build, plots_of, rows, samples_in
-from scripts.files import private_folder
+from scripts.files import private_folder, sync
 from scripts.project import DATABASE, ROOT, InputError, folder_name, sql_text
 from scripts.summary import summary
 
@@ -61,9 +60,6 @@ def workers() -> Iterator[ProcessPoolExecutor]:
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["scripts.preloaded"])
-    # else it makes a folder of its own in there, which a killed process would leave
-    configuration = vars(multiprocessing.current_process())["_config"]
-    configuration.setdefault("tempdir", tempfile.gettempdir())
     with ProcessPoolExecutor(os.cpu_count(), context, initializer=make_ready) as pool:
         pool.submit(int)  # the first task starts them all
         try:
@@ -314,18 +310,28 @@ def run_metadata(
     timeframe: str,
     arguments: list[str] | None,
 ) -> dict[str, Any]:
-    """Return the content of metadata.json: what reproduces the run, inputs with their hashes."""
+    """Return the content of metadata.json: what reproduces the run, inputs with their hashes.
+
+    Raises InputError where an input file is no longer the one that the build read.
+    """
     build = rows(connection, "from int_build")[0]
     inputs = rows(
         connection,
-        "select leg, source_file as path, input_rows as rows, usable_rows, first_ts, last_ts"
+        "select leg, source_file as path, input_rows as rows, usable_rows, first_ts, last_ts,"
+        " size_bytes as bytes, epoch(modified_ts)::bigint as modified_s"
         " from int_input_files where symbol = ? order by all",
         symbol,
     )
     for file in inputs:
-        with open(file["path"], "rb") as opened:
-            file["sha256"] = hashlib.file_digest(opened, "sha256").hexdigest()
-            file["bytes"] = os.fstat(opened.fileno()).st_size
+        read = file["bytes"], file.pop("modified_s")
+        try:
+            with open(ROOT / file["path"], "rb") as opened:
+                file["sha256"] = hashlib.file_digest(opened, "sha256").hexdigest()
+                found = os.fstat(opened.fileno())
+        except FileNotFoundError as error:
+            raise InputError(f"{file['path']} is gone since the build: build again.") from error
+        if (found.st_size, int(found.st_mtime)) != read:
+            raise InputError(f"{file['path']} has changed since it was read: build again.")
     return {
         "schema_version": SCHEMA_VERSION,
         "symbol": symbol,
@@ -393,7 +399,12 @@ def publish(samples: list[Sample]) -> list[Path]:
 
 
 def give_name(temporary: Path, parent: Path) -> Path:
-    """Rename a finished folder to the time in UTC, with a suffix if that is taken."""
+    """Rename a finished folder to the time in UTC, with a suffix if that is taken.
+
+    Its files reach the disk first, so that it is whole after a power cut, too.
+    """
+    for path in (*temporary.iterdir(), temporary):
+        sync(path)
     now = datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S")
     # made for this user alone: as open as any other that this user makes
     mask = os.umask(0)
@@ -407,6 +418,7 @@ def give_name(temporary: Path, parent: Path) -> Path:
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise
+    sync(parent)
     return folder
 
 

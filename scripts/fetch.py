@@ -3,49 +3,70 @@
 usage: python -m scripts.fetch --symbol BTCUSDT --start 2024-01 --end 2025-09 [--interval 5m]
 
 Writes binance_{spot,perp}_<SYMBOL>_<interval>.parquet and binance_funding_<SYMBOL>.parquet, and
-prints their paths to stdout. A file knows which dumps it is made of (its metadata, `dumps`): a
-further call fetches what is missing, and the file is what one call would have written. Each
-dump is checked against its SHA-256. After a kill, what had been downloaded serves again.
+prints their paths to stdout. A file records the dumps that it is made of (its metadata, `dumps`):
+a further call fetches what is missing, and the file is what one call would have written. If a
+call is interrupted, the next one uses what it had downloaded.
 
 Source: https://data.binance.vision. Klines of a month without a monthly file are taken from
-the daily ones; funding has monthly files only, so that of the current month is not there.
+the daily ones. Funding has monthly files only, so the current month is missing.
 
-Exit 0: done, months that are not published named. Exit 1: a dump could not be had or used, its
-parquet file is as it was. Exit 2: bad usage, or files that cannot be written.
+Nothing that arrives is trusted: a transfer has a bound on its bytes and its time, and each dump
+is checked against its SHA-256, its period, its interval and the values that the exchange can
+print, before it replaces anything. A monthly dump may still lack days that were traded (the
+exchange has published such months and replaced them later). The days of a month without any
+row are missing if the series has rows both before and after them; a listing or a delisting
+within the month is not, and neither is a halt of hours. For missing days the month and the daily
+dumps are requested again by each call, and those that are not published are listed on stderr.
+
+Exit 0: done, unpublished months and days listed. Exit 1: a dump could not be downloaded or used,
+its parquet file is left as it was. Exit 2: bad usage, or files that cannot be written.
 """
 
 from __future__ import annotations
 
 import argparse
-import fcntl
 import functools
 import hashlib
+import http.client
 import math
 import os
 import re
 import shutil
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn, TypeVar
+from urllib.parse import urljoin, urlsplit
 
 import duckdb
 import requests
 import tenacity
+import urllib3
 from tqdm import tqdm
 
 from scripts import market_files
-from scripts.command_line import OneLineParser, one_line
+from scripts.command_line import (
+    OneLineParser,
+    is_interrupt,
+    is_out_of_memory,
+    number,
+    one_line,
+    run_command,
+    say,
+    whole_number,
+)
 from scripts.database import connect, one_row
+from scripts.files import locked, private_folder, put_in_place, remove_abandoned
 from scripts.inputs import input_macros
-from scripts.project import ROOT, InputError, sql_text
+from scripts.project import ROOT, BuildError, InputError, sql_text
 from scripts.sample_data import remove_sample
 
 BASE_URL = "https://data.binance.vision"
@@ -79,18 +100,64 @@ IN_ORDER = {
     " quote_volume / volume between low * 0.999 and high * 1.001)",
     "prints": "abs(funding_rate) < 1 and funding_interval_hours between 1 and 24",
 }
+# The widest cap that Binance has set on a print is 4 % (ALPACAUSDT, April 2025).
+MAX_RATE = 0.05
+# Binance prints exactly its interest rate while perpetual and index price agree: a fraction of
+# 0.0001 per 8 hours, the most common rate of most symbols. In percent it is this one.
+INTEREST_RATE = 0.0001
+INTEREST_RATE_IN_PERCENT = 0.01
+# Half of the positive prints of a month are never above this fraction, 1.5 % a day, which anybody
+# could earn by selling the perpetual against spot. Negative rates, which take borrowed coins to
+# earn, stay beyond it for whole months of a squeeze.
+MAX_MEDIAN_POSITIVE_RATE = 0.005
+# what no row may be, and how a message says so
+NOT_PLAUSIBLE = {
+    "bars": {
+        "have a price of zero or below": "least(open, high, low, close) <= 0",
+        "have a negative volume": "least(volume, quote_volume) < 0",
+        "have a high below the low": "high < low",
+    },
+    "prints": {
+        f"have a rate beyond {MAX_RATE:.0%}, which Binance does not charge, but a rate in percent"
+        " looks like": f"abs(funding_rate) > {MAX_RATE}",
+    },
+}
+# After halts in December 2017 and February 2018 Binance stamped bars some seconds off the grid,
+# for up to two weeks; since then it does not.
+GRID_SINCE = date(2019, 1, 1)
 # a print may be stamped some milliseconds before its month
 EARLY_MS = {"bars": 0, "prints": 500}
 REMEDY = "leave it out with --start and --end, or adapt scripts/fetch.py"
+DATA_REMEDY = "leave it out with --start and --end, or try again when it is published anew"
+# The largest dump is a month of 1m bars, 44,640 rows of at most 200 bytes: 9 MB unpacked, 4 MB
+# packed. Neither its zip nor its CSV may be larger than this.
+MAX_DUMP_BYTES = 64 << 20
+# a SHA-256 and a file name
+MAX_CHECKSUM_BYTES = 4 << 10
+# a kline has 12 columns
+MAX_COLUMNS = 64
+CHUNK_BYTES = 64 << 10
+MAX_JOBS = 64
+MAX_TIMEOUT_S = 3600
 FIRST_YEAR = 2009
 ATTEMPTS = 6
 CONNECT_TIMEOUT_S = 10
+# A transfer with all its attempts may take as many times --timeout, but no less than that many
+# seconds: 5 minutes as a default, enough for the largest dump at 15 kB a second.
+TRANSFER_TIMEOUTS = 10
+LEAST_TRANSFER_S = 10
+REDIRECTS = {301, 302, 303, 307, 308}
+MAX_REDIRECTS = 5
 LOST_CONNECTION = (
     requests.ConnectionError,
     requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,
+    urllib3.exceptions.ProtocolError,
+    urllib3.exceptions.ReadTimeoutError,
 )
 BACK_OFF = tenacity.wait_exponential_jitter(multiplier=0.5, max=30, jitter=0.5)
+
+
+Result = TypeVar("Result")
 
 
 class FetchError(Exception):
@@ -104,6 +171,10 @@ class TemporaryError(Exception):
         """Keep how long the server asks to wait."""
         super().__init__(f"HTTP {response.status_code}")
         self.retry_after_s = retry_after_s(response.headers.get("Retry-After", ""))
+
+
+class TransferTimeoutError(Exception):
+    """A transfer that is not complete after the time that it may take."""
 
 
 @dataclass(frozen=True)
@@ -169,17 +240,44 @@ class Series:
         return Dump(path, start, end)
 
 
+class Session(requests.Session):
+    """A session that leaves redirects to its caller.
+
+    requests would read the whole body of each redirect into memory, and follow it anywhere.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return None: nothing is followed."""
+        return None
+
+
+class Arrival(NamedTuple):
+    """A file that was received, and the SHA-256 of its bytes."""
+
+    path: Path
+    sha256: str
+
+
 class Archive:
     """The published dumps at a URL, and the folder that keeps them until they are used."""
 
-    def __init__(self, base_url: str, folder: Path, timeout_s: float, jobs: int) -> None:
-        """Open no connection yet; timeout_s is for each answer, and each part of one."""
+    def __init__(
+        self, base_url: str, folder: Path, work: Path, timeout_s: float, jobs: int
+    ) -> None:
+        """Open no connection yet; work is a folder for files that arrive.
+
+        timeout_s is the time without a byte after which an attempt fails, in seconds.
+        """
         self.base_url = base_url.rstrip("/")
         self.folder = folder
+        self.work = work
         self.timeouts_s = (min(timeout_s, CONNECT_TIMEOUT_S), timeout_s)
-        self.session = requests.Session()
+        self.transfer_s = transfer_s(timeout_s)
+        self.session = Session()
+        # a body that is packed would be larger than what was counted
+        self.session.headers["Accept-Encoding"] = "identity"
         self.session.mount(self.base_url, requests.adapters.HTTPAdapter(pool_maxsize=jobs))
-        self.answered_at = -math.inf
+        self.answered_at = self.completed_at = -math.inf
         self.silence = ""
 
     def url(self, dump: Dump) -> str:
@@ -193,40 +291,53 @@ class Archive:
     def download(self, dump: Dump) -> str | None:
         """Fetch a dump into the folder; return its SHA-256, or None where it is not published.
 
-        Raises FetchError where it cannot be had, or is not what its checksum says.
+        Raises FetchError where it cannot be downloaded, or does not match its checksum.
         """
         url, kept = self.url(dump), self.kept(dump)
-        content = kept.read_bytes() if kept.exists() else self.get(url)
-        if content is None:
+        arrival = arrived(kept) if kept.exists() else self.get(url, MAX_DUMP_BYTES)
+        if arrival is None:
             return None
-        published = self.get(f"{url}.CHECKSUM")
+        published = self.get(f"{url}.CHECKSUM", MAX_CHECKSUM_BYTES)
         if published is None:
             raise FetchError(f"{url} has no .CHECKSUM to be checked against: try again later.")
-        expected = published.decode("ascii", "replace").split(maxsplit=1)[:1]
+        expected = published.path.read_text("ascii", "replace").split(maxsplit=1)[:1]
         if not expected or not re.fullmatch(r"[0-9a-fA-F]{64}", expected[0]):
             raise FetchError(f"{url}.CHECKSUM holds no SHA-256: try again later.")
-        found = hashlib.sha256(content).hexdigest()
-        if found == expected[0].lower():
-            keep(content, kept)
-            return found
-        if kept.exists():
+        if arrival.sha256 == expected[0].lower():
+            if arrival.path != kept:
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                put_in_place(arrival.path, kept)
+            return arrival.sha256
+        if arrival.path == kept:
             # published anew since it was downloaded
             kept.unlink()
             return self.download(dump)
         raise FetchError(
-            f"{url} has the SHA-256 {found[:12]}…, its .CHECKSUM says {expected[0][:12]}…: it is"
-            " damaged, try again later."
+            f"{url} has the SHA-256 {arrival.sha256[:12]}…, its .CHECKSUM says"
+            f" {expected[0][:12]}…: it is damaged, try again later."
         )
 
-    def get(self, url: str) -> bytes | None:
-        """Return what a URL holds, or None if there is nothing (404).
+    def get(self, url: str, most_bytes: int) -> Arrival | None:
+        """Receive what a URL holds, or None if there is nothing (404).
 
-        Raises FetchError where it cannot be had. A server that answered nothing to anybody
-        during all attempts is not asked again: each further dump would take as long to fail.
+        Raises FetchError where it cannot be received, is larger, or takes too long. A server
+        that answered nothing to anybody during all attempts, or completed nothing within the
+        time of a transfer, is not asked again: each further dump would take as long to fail.
         """
         started_at = time.monotonic()
+        deadline = started_at + self.transfer_s
         try:
-            return self.try_to_get(url)
+            arrival: Arrival | None = within(
+                self.transfer_s, lambda: self.try_to_get(url, most_bytes, deadline)
+            )
+            return arrival
+        except TransferTimeoutError as error:
+            slow = f"is not complete after {self.transfer_s:g} s"
+            remedy = "run the same command again, with a longer --timeout."
+            if self.completed_at < started_at:
+                self.silence = self.silence or f"{self.base_url}: {url} {slow}: {remedy}"
+                raise FetchError(self.silence) from error
+            raise FetchError(f"{url} {slow}: {remedy}") from error
         except LOST_CONNECTION as error:
             if self.answered_at < started_at:
                 self.silence = self.silence or (
@@ -237,7 +348,12 @@ class Archive:
             failure: Exception = error
         except TemporaryError as error:
             failure = error
-        except requests.RequestException as error:
+        except (
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            http.client.HTTPException,
+            ValueError,
+        ) as error:
             raise FetchError(
                 f"{url} cannot be downloaded ({reason(error)}): check --base-url."
             ) from error
@@ -256,23 +372,110 @@ class Archive:
         stop=tenacity.stop_after_attempt(ATTEMPTS),
         reraise=True,
     )
-    def try_to_get(self, url: str) -> bytes | None:
-        """Return what a URL holds, or None if there is nothing (404), in several attempts."""
+    def try_to_get(self, url: str, most_bytes: int, deadline: float) -> Arrival | None:
+        """Receive what a URL holds, or None if there is nothing (404), in several attempts.
+
+        deadline is a time of time.monotonic(); after it TransferTimeoutError is raised.
+        """
         if self.silence:
             raise FetchError(self.silence)
-        with self.session.get(url, timeout=self.timeouts_s, stream=True) as response:
-            self.answered_at = time.monotonic()
-            content = response.content
-        if response.status_code == 404:
-            return None
+        if time.monotonic() > deadline:
+            raise TransferTimeoutError
+        with self.open(url) as response:
+            if response.status_code == 200:
+                arrival = self.receive(response, url, most_bytes, deadline)
+            else:
+                # a short answer that is read to its end leaves the connection usable
+                response.raw.read1(CHUNK_BYTES, decode_content=False)
+                arrival = None
+        self.completed_at = time.monotonic()
         if response.status_code == 429 or response.status_code >= 500:
             raise TemporaryError(response)
-        if response.status_code != 200:
+        if response.status_code not in (200, 404):
             raise FetchError(
-                f"{url} is refused (HTTP {response.status_code} {response.reason}): check"
-                " --base-url."
+                f"{url} is refused (HTTP {response.status_code}"
+                f" {market_files.shortened(str(response.reason))}): check --base-url."
             )
-        return content
+        return arrival
+
+    def open(self, url: str) -> requests.Response:
+        """Return the answer of a URL, and of where it is redirected to, its body not yet read.
+
+        Raises FetchError for a redirect that is not followed.
+        """
+        address = url
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self.session.get(address, timeout=self.timeouts_s, stream=True)
+            self.answered_at = time.monotonic()
+            if response.status_code not in REDIRECTS:
+                return response
+            response.close()
+            target = response.headers.get("Location", "")
+            shown = market_files.shortened(target) or "nowhere"
+            try:
+                target = urljoin(address, target)
+                old, new = urlsplit(address), urlsplit(target)
+                is_followed = new.scheme in ("http", "https") and new.hostname is not None
+            except ValueError:
+                is_followed = False
+            if not is_followed or target == address:
+                raise FetchError(
+                    f"{url} is redirected to {shown}, which is no other http(s) address: check"
+                    " --base-url."
+                )
+            if (old.scheme, new.scheme) == ("https", "http"):
+                raise FetchError(
+                    f"{url} is redirected to {shown}, from https to http, where anybody could"
+                    " change it: check --base-url."
+                )
+            address = target
+        raise FetchError(f"{url} is redirected more than {MAX_REDIRECTS} times: check --base-url.")
+
+    def receive(
+        self, response: requests.Response, url: str, most_bytes: int, deadline: float
+    ) -> Arrival:
+        """Write a body to a file of the work folder as it arrives.
+
+        Raises FetchError where it is larger than most_bytes or packed in transit.
+        """
+        encoding = response.headers.get("Content-Encoding", "identity")
+        if encoding.lower() != "identity":
+            raise FetchError(
+                f"{url} arrives with the Content-Encoding {market_files.shortened(encoding)},"
+                " which was not asked for: check --base-url, or a proxy in between."
+            )
+        too_large = FetchError(
+            f"{url} is larger than {most_bytes:,} bytes, which no such file of Binance is: check"
+            " --base-url."
+        )
+        # what the header says; None where it says nothing or no number
+        if (response.raw.length_remaining or 0) > most_bytes:
+            raise too_large
+        digest, received = hashlib.sha256(), 0
+        with tempfile.NamedTemporaryFile(dir=self.work, delete=False) as file:
+            try:
+                # what a single read of the socket gives, undecoded: never more than a chunk
+                while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
+                    received += len(chunk)
+                    if received > most_bytes:
+                        raise too_large
+                    if time.monotonic() > deadline:
+                        raise TransferTimeoutError
+                    digest.update(chunk)
+                    file.write(chunk)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+        return Arrival(Path(file.name), digest.hexdigest())
+
+
+class Part(NamedTuple):
+    """A dump that was downloaded, checked and read: a parquet file of its rows."""
+
+    sha256: str
+    path: Path
+    # days (UTC) that have a row
+    days: set[date]
 
 
 @dataclass(eq=False)
@@ -283,15 +486,29 @@ class Update:
     path: Path
     # the SHA-256 of the dumps that the file is made of, by their names
     held: dict[str, str]
+    # the days (UTC) of which the file has a row, or will
+    days_with_rows: set[date]
     # what the command line asks for
     months: list[Dump]
-    # the SHA-256 of the dumps that were downloaded for it
-    fresh: dict[Dump, str] = field(default_factory=dict)
+    asked: set[Dump] = field(default_factory=set)
+    # the dumps that were downloaded for it
+    fresh: dict[Dump, Part] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
-    def is_had(self, dump: Dump) -> bool:
+    def add(self, dump: Dump, part: Part) -> None:
+        """Take a dump in; a month takes the place of what the file has of it."""
+        self.fresh[dump] = part
+        self.days_with_rows.difference_update(days(dump.start, dump.end))
+        self.days_with_rows |= part.days
+
+    def has(self, dump: Dump) -> bool:
         """Whether the file holds a dump, or will."""
-        return dump.name in self.held or dump in self.fresh
+        is_replaced = any(
+            month.start <= dump.start and dump.end <= month.end and month != dump
+            for month in self.fresh
+        )
+        return dump in self.fresh or (dump.name in self.held and not is_replaced)
 
     def days(self, month: Dump) -> list[Dump]:
         """Return the daily dumps of a month until yesterday; funding has none."""
@@ -299,39 +516,63 @@ class Update:
             return []
         return [self.series.daily(day) for day in days(month.start, min(month.end, utc_today()))]
 
+    def missing_days(self, month: Dump) -> list[date]:
+        """Return the days of a month that have no row, though the series has earlier and later.
+
+        Before its first row a series may not have been listed; after the last it may be
+        delisted, or not published yet.
+        """
+        if not self.days_with_rows:
+            return []
+        first, last = min(self.days_with_rows), max(self.days_with_rows)
+        return [
+            day
+            for day in days(max(month.start, first), min(month.end, last))
+            if day not in self.days_with_rows
+        ]
+
+    def months_to_ask(self) -> list[Dump]:
+        """Return the months that the file does not hold, or not all days of."""
+        return [month for month in self.months if not self.has(month) or self.missing_days(month)]
+
     def last_days(self) -> list[Dump]:
         """Return the last day of each month before the first published one."""
         return [
             self.days(month)[-1]
             for month in self.months
             if month.start < self.listed_from() and self.days(month)
+            if not self.has(self.days(month)[-1])
         ]
 
     def days_to_fill(self) -> list[Dump]:
-        """Return the days of each month that is not published as one.
+        """Return the missing days of months, and all days of those not published as one.
 
         A month before the first published one whose last day is not published either was
         before the listing: of it no other day is asked for.
         """
-        return [
-            day
-            for month in self.months
-            if not self.is_had(month) and self.days(month)
-            if month.start > self.listed_from() or self.is_had(self.days(month)[-1])
-            for day in self.days(month)
-        ]
+        wanted: list[Dump] = []
+        for month in self.months:
+            if self.has(month):
+                missing = set(self.missing_days(month))
+                wanted += [day for day in self.days(month) if day.start in missing]
+            elif self.days(month) and (
+                month.start > self.listed_from() or self.has(self.days(month)[-1])
+            ):
+                wanted += self.days(month)
+        return [day for day in wanted if not self.has(day)]
 
     def listed_from(self) -> date:
         """Return the first month that is published as one."""
-        return min((month.start for month in self.months if self.is_had(month)), default=date.min)
+        return min((month.start for month in self.months if self.has(month)), default=date.min)
 
     def absences(self) -> list[str]:
         """Return the periods that are not published, as a person reads them."""
-        absent = []
+        absent: list[Dump] = []
         for month in self.months:
-            if self.is_had(month):
+            if self.has(month):
+                absent += [self.series.daily(day) for day in self.missing_days(month)]
                 continue
-            missing = [day for day in self.days(month) if not self.is_had(day)]
+            missing = [day for day in self.days(month) if not self.has(day)]
             absent += missing if len(missing) < len(self.days(month)) else [month]
         spans: list[list[Dump]] = []
         for dump in absent:
@@ -369,25 +610,33 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--base-url", default=BASE_URL, help=f"default: {BASE_URL}")
     parser.add_argument(
-        "--jobs", type=int, default=8, metavar="N", help="downloads at a time (default 8)"
+        "--jobs", type=whole_number, default=8, metavar="N", help="downloads at a time (default 8)"
     )
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=number,
         default=30,
         metavar="S",
-        help="seconds without an answer until a download is tried again (default 30)",
+        help="seconds without a byte until a download is tried again (default 30); a file with"
+        f" all its attempts may take {TRANSFER_TIMEOUTS} times as long, and at least"
+        f" {LEAST_TRANSFER_S} s",
     )
     arguments = parser.parse_args(argv)
     arguments.out = arguments.out.expanduser().absolute()
-    arguments.symbol = list(dict.fromkeys(symbol.upper() for symbol in arguments.symbol))
     for symbol in arguments.symbol:
-        if not re.fullmatch(r"[A-Z0-9_]+", symbol):
-            raise InputError(f"--symbol: {symbol} is no pair of Binance: write it as BTCUSDT.")
+        if not re.fullmatch(r"[A-Za-z0-9_]+", symbol):
+            raise InputError(
+                f"--symbol: {symbol.upper()} is no pair of Binance: write it as BTCUSDT."
+            )
+    arguments.symbol = list(dict.fromkeys(symbol.upper() for symbol in arguments.symbol))
     if not re.match(r"https?://[^/]", arguments.base_url):
         raise InputError(f"--base-url: {arguments.base_url} is no address: start it with https://")
-    if arguments.jobs < 1 or not 0 < arguments.timeout < math.inf:
+    if arguments.jobs < 1 or arguments.timeout <= 0:
         raise InputError("--jobs and --timeout: give numbers above 0.")
+    if arguments.jobs > MAX_JOBS or arguments.timeout > MAX_TIMEOUT_S:
+        raise InputError(
+            f"--jobs and --timeout: give at most {MAX_JOBS} jobs and {MAX_TIMEOUT_S} seconds."
+        )
     arguments.start = month_of("--start", arguments.start)
     arguments.end = month_of("--end", arguments.end)
     if arguments.start.year < FIRST_YEAR:
@@ -402,7 +651,8 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
 def month_of(flag: str, text: str) -> date:
     """Return the first day of a month that was written as YYYY-MM."""
     try:
-        return datetime.strptime(text, "%Y-%m").date()
+        # strptime alone takes the digits of every script
+        return datetime.strptime(text if text.isascii() else "", "%Y-%m").date()
     except ValueError as error:
         raise InputError(f"{flag}: {text} is no month: write it as 2025-01.") from error
 
@@ -423,20 +673,42 @@ def reason(error: BaseException) -> str:
     """Return why a request failed: what lies at the root, without the library's wrappings."""
     while below := error.__cause__ or error.__context__:
         error = below
-    return one_line(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return market_files.shortened(one_line(text))
 
 
-def keep(content: bytes, path: Path) -> None:
-    """Write a file, complete or not at all."""
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    arriving = path.with_suffix(".arriving")
+def transfer_s(timeout_s: float) -> float:
+    """Return the seconds that a file with all its attempts may take."""
+    return max(TRANSFER_TIMEOUTS * timeout_s, LEAST_TRANSFER_S)
+
+
+def within(seconds: float, work: Callable[[], Result]) -> Result:
+    """Return what some work on the network returns, in a thread that can be left alone.
+
+    A time-out of a socket starts again with each byte, so that a server could hold a transfer
+    for ever, within a header or a handshake, too. Raises TransferTimeoutError.
+    """
+    outcome: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
     try:
-        arriving.write_bytes(content)
-        os.replace(arriving, path)
-    finally:
-        arriving.unlink(missing_ok=True)
+        return outcome.result(timeout=seconds)
+    except TimeoutError as error:
+        if outcome.done():
+            raise
+        raise TransferTimeoutError from error
+
+
+def arrived(path: Path) -> Arrival:
+    """Return a file that was received earlier."""
+    with path.open("rb") as file:
+        return Arrival(path, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def utc_today() -> date:
@@ -463,75 +735,122 @@ def days(start: date, end: date) -> Iterator[date]:
         start += timedelta(days=1)
 
 
-def dumps_in(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
-    """Return the dumps that a parquet file is made of: their SHA-256 by name.
+def update_of(
+    connection: duckdb.DuckDBPyConnection, series: Series, out: Path, asked: Iterable[date]
+) -> Update:
+    """Return the update of a series, with what its parquet file already holds.
 
-    Raises InputError for a file of that name which is not of our making.
+    Raises InputError for a file of that name which scripts.fetch has not written.
     """
-    if not path.exists():
-        return {}
-    try:
-        listed = market_files.read_metadata(connection, path)["dumps"]
-        return dict(line.split(" ") for line in listed.splitlines())
-    except (duckdb.Error, KeyError, ValueError) as error:
-        raise InputError(
-            f"{path} was not written by scripts.fetch: move it away, or choose another --out."
-        ) from error
+    path = out / series.file_name
+    held: dict[str, str] = {}
+    days_with_rows: set[date] = set()
+    if path.exists():
+        try:
+            listed = market_files.read_metadata(connection, path)["dumps"]
+            held = dict(line.split(" ") for line in listed.splitlines())
+            days_with_rows = days_in(connection, series, path)
+        except (duckdb.Error, KeyError, ValueError) as error:
+            raise InputError(
+                f"{path} was not written by scripts.fetch: move it away, or choose another --out."
+            ) from error
+    return Update(series, path, held, days_with_rows, [series.monthly(month) for month in asked])
 
 
-def fetch(
-    connection: duckdb.DuckDBPyConnection, arguments: argparse.Namespace
-) -> tuple[list[Path], list[str]]:
-    """Do what the command line asks for; return the parquet files, and what went wrong."""
-    archive = Archive(
-        arguments.base_url, arguments.out / DOWNLOADS, arguments.timeout, arguments.jobs
+def days_in(connection: duckdb.DuckDBPyConnection, series: Series, path: Path) -> set[date]:
+    """Return the days (UTC) of which a parquet file has a row."""
+    found = connection.execute(
+        f"select distinct ({in_period(series)})::date from read_parquet(?)",
+        [market_files.glob_escape(path)],
     )
-    updates = []
-    for symbol in arguments.symbol:
-        for leg in FOLDERS:
-            series = Series(leg, symbol, arguments.interval)
-            path = arguments.out / series.file_name
-            asked = [series.monthly(month) for month in months(arguments.start, arguments.end)]
-            updates.append(Update(series, path, dumps_in(connection, path), asked))
-    with tqdm(desc="download", unit="dump", leave=False, disable=None) as progress:
-        for wanted in (lambda update: update.months, Update.last_days, Update.days_to_fill):
-            download(archive, updates, wanted, arguments.jobs, progress)
-    for update in updates:
-        if update.fresh:
-            extend(connection, update, archive)
-        if not update.faults and update.path.exists():
-            print(describe(connection, update), file=sys.stderr)
-        for period in [] if update.faults else update.absences():
-            print(f"{update.series.name}: {period} is not published", file=sys.stderr)
+    return {day for (day,) in found.fetchall()}
 
-    paths = [update.path for update in updates if not update.faults and update.path.exists()]
-    # a server that does not answer is said once
-    errors = list(dict.fromkeys(fault for update in updates for fault in sorted(update.faults)))
-    errors += [
-        f"{update.path} {'is left as it was' if update.path.exists() else 'is not written'}."
-        for update in updates
-        if update.faults
-    ]
-    if not errors:
-        shutil.rmtree(archive.folder, ignore_errors=True)
-    if not paths and not errors:
-        raise InputError(
-            f"nothing of {' '.join(arguments.symbol)} is published at {archive.base_url} from"
-            f" {arguments.start:%Y-%m} to {arguments.end:%Y-%m}: check --symbol and the months."
+
+def in_period(series: Series) -> str:
+    """Return the SQL of a row's time, moved into the month that a row stamped early is of."""
+    return f"(timestamp + interval {EARLY_MS[series.kind]} milliseconds)"
+
+
+def fetch(arguments: argparse.Namespace) -> Iterator[Path]:
+    """Do what the command line asks for; yield the parquet files that are complete.
+
+    Raises BuildError, a line for each fault, where dumps could not be downloaded or used.
+    """
+    with (
+        folder_of_our_own(arguments.out) as work,
+        connect() as connection,
+        tqdm(desc="download", unit="dump", leave=False, disable=None) as progress,
+    ):
+        connection.execute("set timezone = 'UTC'")
+        archive = Archive(
+            arguments.base_url,
+            arguments.out / DOWNLOADS,
+            work,
+            arguments.timeout,
+            arguments.jobs,
         )
-    for sample in remove_sample(arguments.out) if paths else []:
-        print(f"{sample} removed: invented data would mix with real ones", file=sys.stderr)
-    return paths, errors
+        asked = list(months(arguments.start, arguments.end))
+        updates = [
+            update_of(connection, Series(leg, symbol, arguments.interval), arguments.out, asked)
+            for symbol in arguments.symbol
+            for leg in FOLDERS
+        ]
+        for wanted in (
+            Update.months_to_ask,
+            # of months that lack days, which a later month shows
+            Update.months_to_ask,
+            Update.last_days,
+            Update.days_to_fill,
+        ):
+            download(connection, archive, updates, wanted, arguments.jobs, progress)
+        progress.close()
+        for update in updates:
+            if update.fresh and not update.faults:
+                extend(connection, update)
+            report(connection, update)
+        paths = [update.path for update in updates if not update.faults and update.path.exists()]
+        # a server that does not answer is said once
+        errors = list(dict.fromkeys(fault for update in updates for fault in sorted(update.faults)))
+        errors += [
+            f"{update.path} {'is left as it was' if update.path.exists() else 'is not written'}."
+            for update in updates
+            if update.faults
+        ]
+        if not errors:
+            shutil.rmtree(archive.folder, ignore_errors=True)
+        if not paths and not errors:
+            raise InputError(
+                f"nothing of {' '.join(arguments.symbol)} is published at {archive.base_url} from"
+                f" {arguments.start:%Y-%m} to {arguments.end:%Y-%m}: check --symbol and the months."
+            )
+        for sample in remove_sample(arguments.out) if paths else []:
+            say(one_line(f"{sample} removed: invented data would mix with real ones"))
+        yield from paths
+        if errors:
+            raise BuildError("\n".join(f"error: {one_line(error)}" for error in errors))
+
+
+def report(connection: duckdb.DuckDBPyConnection, update: Update) -> None:
+    """Say what a parquet file holds, and what of it is not published."""
+    for note in sorted(update.notes):
+        say(one_line(note))
+    if update.faults:
+        return
+    if update.path.exists():
+        say(one_line(describe(connection, update)))
+    for period in update.absences():
+        say(f"{update.series.name}: {period} is not published")
 
 
 def download(
+    connection: duckdb.DuckDBPyConnection,
     archive: Archive,
     updates: list[Update],
     wanted: Callable[[Update], list[Dump]],
     jobs: int,
     progress: tqdm[NoReturn],
 ) -> None:
-    """Download the wanted dumps that no parquet file holds yet, several at a time."""
+    """Download the wanted dumps that were not asked for yet, several at a time, and read them."""
     pool = ThreadPoolExecutor(jobs)
     try:
         running = {
@@ -539,14 +858,15 @@ def download(
             for update in updates
             if not update.faults
             for dump in wanted(update)
-            if not update.is_had(dump)
+            if dump not in update.asked
         }
         progress.total = (progress.total or 0) + len(running)
         for done in as_completed(running):
             update, dump = running[done]
+            update.asked.add(dump)
             try:
                 if sha256 := done.result():
-                    update.fresh[dump] = sha256
+                    read(connection, archive, update, dump, sha256)
             except FetchError as error:
                 update.faults.append(str(error))
             progress.update()
@@ -555,33 +875,55 @@ def download(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def extend(connection: duckdb.DuckDBPyConnection, update: Update, archive: Archive) -> None:
-    """Write a parquet file with its rows of before and those of its fresh dumps.
+def read(
+    connection: duckdb.DuckDBPyConnection,
+    archive: Archive,
+    update: Update,
+    dump: Dump,
+    sha256: str,
+) -> None:
+    """Check a downloaded dump, and write its rows to a parquet file of their own.
 
-    A dump that is not laid out as such dumps are is a fault; with any fault, nothing is written.
+    Raises FetchError for one that is not as such dumps are.
     """
+    kept = archive.kept(dump)
+    part = archive.work / f"{dump.path.replace('/', '-')}.parquet"
+    with tempfile.TemporaryDirectory(dir=archive.work) as folder:
+        try:
+            csv = market_files.unzipped(kept, Path(folder), MAX_DUMP_BYTES)
+            update.notes += load(connection, update.series, dump, csv)
+        except InputError as error:
+            # the files are not for long: the address is what names the dump
+            fault = str(error).replace(f"{kept.parent}/", "").replace(f"{folder}/", "")
+            raise FetchError(f"{archive.url(dump)}: {fault}") from error
+    connection.execute(f"copy fetched to {sql_text(str(part))} (format parquet)")
+    update.add(dump, Part(sha256, part, days_in(connection, update.series, part)))
+
+
+def extend(connection: duckdb.DuckDBPyConnection, update: Update) -> None:
+    """Write a parquet file with its rows of before and those of its fresh dumps."""
     series, held = update.series, update.held
-    listed = held | {dump.name: sha256 for dump, sha256 in update.fresh.items()}
+    listed = held | {dump.name: part.sha256 for dump, part in update.fresh.items()}
     replaced = ["false"]
     for month in update.months:
-        inner_days = {day.name for day in update.days(month)} & held.keys()
-        if inner_days and month in update.fresh:
-            # a month takes the place of its days
-            listed = {name: sha256 for name, sha256 in listed.items() if name not in inner_days}
-            replaced.append(f"timestamp >= '{month.start}' and timestamp < '{month.end}'")
-    columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS[series.kind].items())
-    connection.execute(f"create or replace table fetched ({columns})")
-    for dump in sorted(update.fresh, key=lambda dump: dump.start):
-        kept = archive.kept(dump)
-        with tempfile.TemporaryDirectory(dir=archive.folder) as folder:
-            try:
-                load(connection, series, dump, market_files.unzipped(kept, Path(folder)))
-            except InputError as error:
-                # the files are not for long: the address is what names the dump
-                fault = str(error).replace(f"{kept.parent}/", "").replace(f"{folder}/", "")
-                update.faults.append(f"{archive.url(dump)}: {fault}")
-    if update.faults:
-        return
+        if month in update.fresh:
+            # a month takes the place of its days, and of itself as it was
+            inner_days = {day.name for day in update.days(month)} & held.keys()
+            fresh_days = {day.name for day in update.fresh}
+            listed = {
+                name: sha256
+                for name, sha256 in listed.items()
+                if name not in inner_days or name in fresh_days
+            }
+            replaced.append(
+                f"{in_period(series)} >= '{month.start}' and {in_period(series)} < '{month.end}'"
+            )
+    parts = ", ".join(
+        sql_text(market_files.glob_escape(update.fresh[dump].path))
+        for dump in sorted(update.fresh, key=lambda dump: dump.start)
+    )
+    # read from a table, whether there are old rows or not: the plan shows in the file's bytes
+    connection.execute(f"create or replace temp table fetched as from read_parquet([{parts}])")
     rows = "from fetched"
     if held:
         old = sql_text(market_files.glob_escape(update.path))
@@ -594,17 +936,23 @@ def extend(connection: duckdb.DuckDBPyConnection, update: Update, archive: Archi
     )
 
 
-def load(connection: duckdb.DuckDBPyConnection, series: Series, dump: Dump, csv: Path) -> None:
-    """Add the rows of a dump's CSV to the table `fetched`, one per time.
+def load(connection: duckdb.DuckDBPyConnection, series: Series, dump: Dump, csv: Path) -> list[str]:
+    """Make the table `fetched` of a dump's CSV, one row per time; return what is to be noted.
 
-    Raises InputError where the columns are not what they should be.
+    Raises InputError where the columns, the times or the values are not what they should be.
     """
     sources = SOURCES[series.kind]
     header = market_files.csv_header(csv)
+    if header and len(header) > MAX_COLUMNS:
+        raise InputError(
+            f"its layout has changed: it has {len(header):,} columns, at most {MAX_COLUMNS} are"
+            f" expected: {REMEDY}."
+        )
     names = header or market_files.HEADERLESS[series.kind]
+    listed = market_files.shortened(", ".join(names))
     if absent := sorted(set(sources.values()) - set(names)):
         raise InputError(
-            f"its layout has changed: no {', '.join(absent)} among {', '.join(names)}: {REMEDY}."
+            f"its layout has changed: no {', '.join(absent)} among {listed}: {REMEDY}."
         )
     epoch = f"try_cast({sources['timestamp']} as hugeint)"
     numbers = [name for name in sources if name != "timestamp"]
@@ -619,45 +967,112 @@ def load(connection: duckdb.DuckDBPyConnection, series: Series, dump: Dump, csv:
             f" from {market_files.csv_rows(csv, names, is_headed=header is not None)}"
         )
     except duckdb.Error as error:
-        raise InputError(f"its layout has changed ({one_line(str(error))}): {REMEDY}.") from error
+        if is_interrupt(error) or is_out_of_memory(error):
+            raise
+        why = market_files.shortened(one_line(str(error)))
+        raise InputError(f"its layout has changed ({why}): {REMEDY}.") from error
     are_read = " and ".join(f"coalesce(isfinite({name}), false)" for name in numbers)
-    early = f"interval {EARLY_MS[series.kind]} milliseconds"
+    not_plausible = NOT_PLAUSIBLE[series.kind]
     counts = connection.execute(f"""
         select
             count(*),
             count(*) filter (timestamp is null or not ({are_read})),
             count(*) filter ({IN_ORDER[series.kind]}),
             count(*) filter (
-                timestamp + {early} < '{dump.start}' or timestamp + {early} >= '{dump.end}'
+                {in_period(series)} < '{dump.start}' or {in_period(series)} >= '{dump.end}'
             ),
             count(distinct timestamp),
-            count(distinct row(timestamp, {", ".join(numbers)}))
+            count(distinct row(timestamp, {", ".join(numbers)})),
+            {", ".join(f"count(*) filter ({is_bad})" for is_bad in not_plausible.values())}
         from dump_rows
     """)
-    rows, unread, in_order, outside, times, contents = one_row(counts)
+    rows, unread, in_order, outside, times, contents, *implausible = one_row(counts)
     if not rows:
         raise InputError("it holds no row: try again later.")
     if unread or 2 * in_order <= rows:
         raise InputError(
             f"its layout has changed: {unread or rows - in_order} of {rows} rows do not fit the"
-            f" columns {', '.join(names)}: {REMEDY}."
+            f" columns {listed}: {REMEDY}."
         )
     if outside:
         raise InputError(f"{outside} of its {rows} rows are not of {dump.period}: {REMEDY}.")
-    if contents > times:
-        print(
-            f"{dump.name}: {contents - times} rows with the time of another row but other"
-            " values: the last was kept",
-            file=sys.stderr,
-        )
+    for what, count in zip(not_plausible, implausible, strict=True):
+        if count:
+            raise InputError(f"{count} of its {rows} rows {what}: {DATA_REMEDY}.")
+    if series.kind == "bars":
+        check_interval(connection, series, dump)
+    else:
+        check_is_fraction(connection)
     connection.execute(f"""
-        insert into fetched by name
+        create or replace temp table fetched as
         select
+            timestamp,
             {f"{sql_text(series.symbol)} as symbol," if series.kind == "prints" else ""}
-            * exclude (source_row)
+            {", ".join(numbers)}
         from dump_rows
         qualify row_number() over (partition by timestamp order by source_row desc) = 1
+        order by timestamp
     """)
+    return (
+        [
+            f"{dump.name}: {contents - times} rows with the time of another row but other"
+            " values: the last was kept"
+        ]
+        if contents > times
+        else []
+    )
+
+
+def check_interval(connection: duckdb.DuckDBPyConnection, series: Series, dump: Dump) -> None:
+    """Refuse bars of another interval than was asked for, and bars off its grid.
+
+    A dump of three bars or more has as many steps of its interval as others, or one less: bars
+    may be missing after a halt. Raises InputError.
+    """
+    interval_us = 1000 * market_files.INTERVALS_MS[series.interval]
+    steps, regular, most_common_us, rows, off_grid = one_row(
+        connection.execute(f"""
+            with times as (select distinct epoch_us(timestamp) as time_us from dump_rows),
+            steps as (select time_us, time_us - lag(time_us) over (order by time_us) as step_us
+                from times)
+            select count(step_us), count(*) filter (step_us = {interval_us}), mode(step_us),
+                count(*), count(*) filter (time_us % {interval_us} <> 0)
+            from steps
+        """)
+    )
+    if 2 * regular + 1 < steps:
+        names = {1000 * ms: name for name, ms in market_files.INTERVALS_MS.items()}
+        step = names.get(most_common_us, f"{most_common_us / 1e6:g} s")
+        raise InputError(f"its bars are {step} apart, not {series.interval}: {DATA_REMEDY}.")
+    if off_grid > (rows // 2 if dump.start < GRID_SINCE else 0):
+        raise InputError(
+            f"{off_grid} of its {rows} bars do not open at a multiple of {series.interval}:"
+            f" {DATA_REMEDY}."
+        )
+
+
+def check_is_fraction(connection: duckdb.DuckDBPyConnection) -> None:
+    """Refuse funding rates in percent; rates are fractions.
+
+    More prints are the interest rate in percent than are it as a fraction, or positive rates
+    are larger than they stay. Raises InputError.
+    """
+    percents, fractions, median = one_row(
+        connection.execute(f"""
+            select
+                count(*) filter (abs(
+                    funding_rate - {INTEREST_RATE_IN_PERCENT} * funding_interval_hours / 8) < 1e-9),
+                count(*) filter (abs(
+                    funding_rate - {INTEREST_RATE} * funding_interval_hours / 8) < 1e-9),
+                median(funding_rate) filter (funding_rate > 0)
+            from dump_rows
+        """)
+    )
+    if percents > fractions or (median or 0) > MAX_MEDIAN_POSITIVE_RATE:
+        raise InputError(
+            f"its rates seem to be in percent, not fractions (the median positive one is"
+            f" {median:g}): {DATA_REMEDY}."
+        )
 
 
 @functools.cache
@@ -682,65 +1097,48 @@ def describe(connection: duckdb.DuckDBPyConnection, update: Update) -> str:
 
 
 @contextmanager
-def folder_of_our_own(out: Path) -> Iterator[None]:
-    """Make a folder, and let no other fetch write to it meanwhile.
+def folder_of_our_own(out: Path) -> Iterator[Path]:
+    """Make a folder that no other fetch writes to meanwhile; yield one in it to work in.
 
     Raises InputError where it cannot be written to.
     """
     with ExitStack() as stack:
         try:
             out.mkdir(parents=True, exist_ok=True)
-            folder = os.open(out, os.O_RDONLY)
-            stack.callback(os.close, folder)
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(locked(out))
             (out / DOWNLOADS).mkdir(exist_ok=True)
+            stack.callback(remove_if_empty, out / DOWNLOADS)
+            remove_abandoned(out, ".writing-")
+            # as earlier versions named them
             for left_by_a_kill in out.glob(".binance_*.writing"):
                 left_by_a_kill.unlink()
+            work = stack.enter_context(private_folder(out / DOWNLOADS, "work-"))
         except BlockingIOError as error:
             raise InputError(f"--out: another fetch is writing to {out}: wait for it.") from error
         except OSError as error:
             raise InputError(
                 f"--out: {out} cannot be written to ({error.strerror}): choose another folder."
             ) from error
-        try:
-            yield
-        finally:
-            with suppress(OSError):
-                (out / DOWNLOADS).rmdir()
+        yield work
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder, unless something is in it."""
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def main() -> int:
-    """Fetch, and turn what went wrong into an exit code and a message."""
-    try:
-        arguments = parse_arguments(sys.argv[1:])
-        with folder_of_our_own(arguments.out), connect() as connection:
-            connection.execute("set timezone = 'UTC'")
-            paths, errors = fetch(connection, arguments)
-    except InputError as error:
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
-        return 2
-    except (KeyboardInterrupt, RuntimeError) as error:
-        # what an interrupt becomes within DuckDB
-        if isinstance(error, RuntimeError) and str(error) != "Query interrupted":
-            raise
-        print("stopped; run the same command again to go on from here", file=sys.stderr)
-        return 130
-    except (OSError, duckdb.IOException) as error:
-        print(
-            f"error: could not write ({one_line(str(error))}): make room or check the rights, and"
-            " run the same command again.",
-            file=sys.stderr,
-        )
-        return 2
-    for path in paths:
-        print(path)
-    for message in errors:
-        print(f"error: {message}", file=sys.stderr)
-    return 1 if errors else 0
+    """Run the command line; return the exit code."""
+    return run_command(
+        lambda: fetch(parse_arguments(sys.argv[1:])),
+        unwritten="could not write ({}): make room or check the rights, and run the same command"
+        " again.",
+        stopped="stopped; run the same command again to go on from here",
+    )
 
 
 if __name__ == "__main__":
     code = main()
-    sys.stdout.flush()
     # downloads that were under way at an interrupt would hold up an orderly exit
     os._exit(code)

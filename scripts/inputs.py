@@ -6,6 +6,7 @@ the models will read, and a macro's own refusal is raised here as an InputError.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import glob
 import json
@@ -17,14 +18,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import jinja2
 
-from scripts.command_line import one_line, say
-from scripts.database import connect
-from scripts.project import ROOT, InputError, default_vars
+from scripts.command_line import number, one_line, say, whole_number
+from scripts.database import connect, first_line, one_row
+from scripts.project import ROOT, InputError, check_letter_case, check_name, default_vars
 
 LEGS = ("spot", "perp", "funding")
 PARQUET_MAGIC = b"PAR1"
@@ -36,6 +37,14 @@ LEAST = {
     "min_trade": 0,
     "halflife": 1,
 }
+
+
+class Frame(NamedTuple):
+    """The rows before a bar that a strategy needs at a timeframe, 0 where it needs none."""
+
+    strategy: str
+    timeframe: str
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -71,27 +80,28 @@ def check(given: dict[str, Any]) -> dict[str, Any]:
     timeframes = {name: lengths_ms[name] for name in json.loads(macros.built_timeframes())}
     legs = [leg for leg in LEGS if dbt_vars[leg]]
     with connect() as connection:
-        strategies, longest_windows = read_strategies(connection, macros)
+        seed = read_strategies(connection, macros, ROOT / "data/seeds/hedge_strategies.csv")
+        strategies = list(dict.fromkeys(frame.strategy for frame in seed))
         if dbt_vars["strategy"] not in strategies:
             raise InputError(
                 f"strategy {dbt_vars['strategy']} is not known: use one of"
                 f" {' '.join(strategies)}, or add a row to data/seeds/hedge_strategies.csv."
             )
+        longest_windows = longest_frames(seed)
         if dbt_vars["sweep"]:
-            needed = check_sweep(connection, macros, dbt_vars["sweep"])
-            longest_windows = {
-                timeframe: max(rows, longest_windows.get(timeframe, 0))
-                for timeframe, rows in needed.items()
-            }
+            sweep = read_sweep(connection, macros, dbt_vars["sweep"], strategies)
+            longest_windows = longest_frames([*seed, *sweep])
         files = [file for leg in legs for file in look_at_leg(connection, macros, leg, dbt_vars)]
+    check_symbols(files)
     named = {file.symbol for file in files} - {"UNKNOWN"}
     if len(named) == 1 and not dbt_vars["symbol"]:
         # one pair throughout: a file that names none is of that pair, too
         given = given | {"symbol": named.pop()}
         if any(file.symbol == "UNKNOWN" for file in files):
             return check(given)
+    known = {file.symbol.casefold() for file in files}
     for symbol in filter(None, dbt_vars["symbol"].split(",")):
-        if symbol.strip() not in {file.symbol for file in files}:
+        if symbol.strip().casefold() not in known:
             raise InputError(f"--symbol: {symbol} is in no input: check its spelling.")
     for leg in legs:
         check_rows([file for file in files if file.leg == leg], timeframes)
@@ -119,27 +129,106 @@ def input_macros(given: dict[str, Any]) -> ModuleType:
     return template.module  # type: ignore[return-value]  # macros as attributes, like a module's
 
 
+def check_symbols(files: list[InputFile]) -> None:
+    """Refuse symbols that are no plain names, or one in two spellings, and a file as both legs."""
+    for file in files:
+        check_name(f"{file.source_file}: a symbol", file.symbol)
+    check_letter_case("the symbols", (file.symbol for file in files))
+    seen: dict[tuple[int, int], str] = {}
+    for leg in ("spot", "perp"):
+        of_leg = {}
+        for path in dict.fromkeys(file.source_file for file in files if file.leg == leg):
+            told = os.stat(path)
+            of_leg[told.st_dev, told.st_ino] = path
+        for node in of_leg.keys() & seen.keys():
+            raise InputError(
+                f"--perp: {of_leg[node]} is the file of --spot: give the perpetual's own bars, or"
+                " leave --perp out."
+            )
+        seen |= of_leg
+
+
 def read_strategies(
-    connection: duckdb.DuckDBPyConnection, macros: ModuleType
-) -> tuple[list[str], dict[str, int]]:
-    """Return the seed's strategies, and the rows of their longest frame, by timeframe."""
-    seed = ROOT / "data" / "seeds" / "hedge_strategies.csv"
-    columns = ", ".join(
-        f"{name}: '{kind}'" for name, kind in json.loads(macros.strategy_columns()).items()
-    )
+    connection: duckdb.DuckDBPyConnection, macros: ModuleType, path: Path
+) -> list[Frame]:
+    """Return the rows that the strategies of a CSV file need, by strategy and timeframe.
+
+    Raises InputError for a row that no build could use.
+    """
+    pattern = literal_pattern(str(path))
+    columns = json.loads(macros.strategy_columns())
     try:
-        rows = connection.execute(
-            "select strategy, timeframe, greatest("
-            f"    {beta_rows(macros)}, {vol_rows(macros)}, 0"
-            f") from ({macros.timeframe_rows()}),"
-            f" read_csv($seed, header = true, columns = {{{columns}}})",
-            {"seed": str(seed), **window_vars(macros)},
-        ).fetchall()
+        texts = connection.execute(f"from {macros.sweep_file_texts(pattern)}")
+        found, rows = [column[0] for column in texts.description], texts.fetchall()
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{seed} cannot be read ({reason}): mend the row.") from error
-    names = list(dict.fromkeys(name for name, _, _ in rows))
-    return names, longest_frames((timeframe, needed) for _, timeframe, needed in rows)
+        raise InputError(
+            f"{path} cannot be read ({first_line(error)}): give a CSV with a header, commas, and"
+            " as many cells in each row."
+        ) from error
+    if "strategy" not in found:
+        raise InputError(f"{path} has no column strategy: name each row in one.")
+    if unknown := [name for name in found if name not in columns]:
+        raise InputError(
+            f"{path} has a column {unknown[0]}: use those of data/seeds/hedge_strategies.csv"
+            f" ({' '.join(columns)})."
+        )
+    if not rows:
+        raise InputError(f"{path} holds no row: give a row for each strategy.")
+    names = [(row[found.index("strategy")] or "").strip() for row in rows]
+    if "" in names:
+        raise InputError(f"{path}: row {names.index('') + 1} has no strategy: name it.")
+    for name in names:
+        check_name(f"{path}: a strategy", name)
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"{path} has {twice} twice: give each row a name of its own.")
+    check_letter_case(f"{path}: the strategies", names)
+    for name, row in zip(names, rows, strict=True):
+        for column, text in zip(found, row, strict=True):
+            if text and text.strip():
+                check_parameter(macros, path, name, column, text.strip())
+    needed = connection.execute(
+        f"select strategy, timeframe, {beta_rows(macros)}, {vol_rows(macros)},"
+        " coalesce(is_vol_scaled and is_vol_budget, false)"
+        f" from ({macros.timeframe_rows()}), ({macros.sweep_file_rows(pattern)})",
+        window_vars(macros),
+    ).fetchall()
+    for name, timeframe, beta, volatility, is_both in needed:
+        for column, least, rows_needed in (
+            ("beta_window", 3, beta),
+            ("vol_window", 2, volatility),
+        ):
+            if rows_needed is not None and rows_needed < least:
+                raise InputError(
+                    f"{path}: {column} of {name} is {rows_needed} bars of {timeframe}: give"
+                    f" {least} or more."
+                )
+        if is_both:
+            raise InputError(f"{path}: {name} is both is_vol_scaled and is_vol_budget: leave one.")
+    return [
+        Frame(name, timeframe, max(beta or 0, volatility or 0))
+        for name, timeframe, beta, volatility, _ in needed
+    ]
+
+
+def read_sweep(
+    connection: duckdb.DuckDBPyConnection, macros: ModuleType, pattern: str, panel: list[str]
+) -> list[Frame]:
+    """Return the rows that the strategies of a sweep need, by strategy and timeframe.
+
+    Raises InputError for a file that no build could use, and for a name that the panel has.
+    """
+    paths = matches(connection, pattern)
+    if not paths:
+        raise InputError(f"--sweep: {pattern} is no file: check the path.")
+    sweep = read_strategies(connection, macros, Path(paths[0]))
+    in_panel = {name.casefold() for name in panel}
+    for frame in sweep:
+        if frame.strategy.casefold() in in_panel:
+            raise InputError(
+                f"--sweep: {paths[0]}: {frame.strategy} is a strategy of"
+                " data/seeds/hedge_strategies.csv: give the row another name."
+            )
+    return sweep
 
 
 def window_vars(macros: ModuleType) -> dict[str, str]:
@@ -147,11 +236,11 @@ def window_vars(macros: ModuleType) -> dict[str, str]:
     return {name: macros.window_var(name) for name in ("beta_window", "vol_window")}
 
 
-def longest_frames(frames: Iterable[tuple[str, int]]) -> dict[str, int]:
+def longest_frames(frames: Iterable[Frame]) -> dict[str, int]:
     """Return the most rows that are needed at each timeframe."""
     longest: dict[str, int] = {}
-    for timeframe, rows in frames:
-        longest[timeframe] = max(rows, longest.get(timeframe, 0))
+    for frame in frames:
+        longest[frame.timeframe] = max(frame.rows, longest.get(frame.timeframe, 0))
     return longest
 
 
@@ -167,64 +256,8 @@ def vol_rows(macros: ModuleType) -> str:
     return f"case when is_vol_scaled or is_vol_budget then {rows} end"
 
 
-def check_sweep(
-    connection: duckdb.DuckDBPyConnection, macros: ModuleType, path: str
-) -> dict[str, int]:
-    """Refuse a sweep that no build could use; return its longest frame's rows, by timeframe."""
-    if not connection.execute("from glob(?)", [path]).fetchall():
-        raise InputError(f"--sweep: {path} is no file: check the path.")
-    columns = json.loads(macros.strategy_columns())
-    try:
-        texts = connection.execute(f"from {macros.sweep_file_texts(path)}")
-        found, rows = [column[0] for column in texts.description], texts.fetchall()
-    except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"--sweep: {path} cannot be read ({reason}): give a CSV with a header."
-        ) from error
-    unknown = [name for name in found if name not in columns]
-    if "strategy" not in found:
-        raise InputError(f"--sweep: {path} has no column strategy: name each row in one.")
-    if unknown:
-        raise InputError(
-            f"--sweep: {path} has a column {unknown[0]}: use those of"
-            f" data/seeds/hedge_strategies.csv ({' '.join(columns)})."
-        )
-    if not rows:
-        raise InputError(f"--sweep: {path} holds no row: give a row for each strategy.")
-    names = [(row[found.index("strategy")] or "").strip() for row in rows]
-    if "" in names:
-        raise InputError(f"--sweep: {path}: row {names.index('') + 1} has no strategy: name it.")
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise InputError(f"--sweep: {path} has {twice} twice: give each row a name of its own.")
-    for name, row in zip(names, rows, strict=True):
-        for column, text in zip(found, row, strict=True):
-            if text and text.strip():
-                check_parameter(macros, path, name, column, text.strip())
-    needed = connection.execute(
-        f"select strategy, timeframe, {beta_rows(macros)}, {vol_rows(macros)},"
-        " coalesce(is_vol_scaled and is_vol_budget, false)"
-        f" from ({macros.timeframe_rows()}), ({macros.sweep_file_rows(path)})",
-        window_vars(macros),
-    ).fetchall()
-    for name, timeframe, beta, volatility, is_both in needed:
-        for column, least, rows_needed in (("beta_window", 3, beta), ("vol_window", 2, volatility)):
-            if rows_needed is not None and rows_needed < least:
-                raise InputError(
-                    f"--sweep: {path}: {column} of {name} is {rows_needed} bars of {timeframe}:"
-                    f" give {least} or more."
-                )
-        if is_both:
-            raise InputError(
-                f"--sweep: {path}: {name} is both is_vol_scaled and is_vol_budget: leave one."
-            )
-    return longest_frames(
-        (timeframe, max(beta or 0, volatility or 0)) for _, timeframe, beta, volatility, _ in needed
-    )
-
-
-def check_parameter(macros: ModuleType, path: str, name: str, column: str, text: str) -> None:
-    """Refuse a parameter of a sweep's strategy that cannot be read or makes no sense."""
+def check_parameter(macros: ModuleType, path: Path, name: str, column: str, text: str) -> None:
+    """Refuse a parameter of a strategy that cannot be read or makes no sense."""
     if column == "strategy":
         return
     kind = json.loads(macros.strategy_columns())[column]
@@ -233,31 +266,33 @@ def check_parameter(macros: ModuleType, path: str, name: str, column: str, text:
         wanted, is_fit = f"one of {' '.join(known)}", text in known
     elif column in ("beta_window", "vol_window"):
         wanted = "rows, or a duration such as 30d"
-        is_fit = re.fullmatch(r"\d{1,9}[dh]?", text) is not None
+        is_fit = re.fullmatch(r"\d{1,9}[dh]?", text, re.ASCII) is not None
     elif kind == "boolean":
         wanted, is_fit = "true or false", text.lower() in ("true", "false")
     else:
         is_whole, least = kind == "integer", LEAST[column]
         wanted = f"a {'whole ' if is_whole else ''}number from {least:g} up"
         try:
-            value = int(text) if is_whole else float(text)
+            value = whole_number(text) if is_whole else number(text)
             is_fit = least <= value < 1e9
-        except ValueError:
+        except argparse.ArgumentTypeError:
             is_fit = False
     if not is_fit:
-        raise InputError(f"--sweep: {path}: {column} of {name} is {text}: give {wanted}.")
+        raise InputError(f"{path}: {column} of {name} is {text}: give {wanted}.")
 
 
 def literal_pattern(path: str) -> str:
     """Return the pattern that matches a path alone, whatever is in its name."""
-    return glob.escape(path).replace("{", "[{]")
+    return glob.escape(path)
 
 
 def file_pattern(leg: str, path: str, base: Path) -> str:
-    """Return an absolute pattern for a path or glob, a path that exists taken literally.
-
-    Braces are written as [{], since dbt would render {{ and {% in a var.
-    """
+    """Return an absolute pattern for a path or glob, a path that exists taken literally."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
+        raise InputError(
+            f"--{leg}: {path} is an address, and only local files are read: download the file"
+            " first, and give its path or a glob."
+        )
     path = os.path.expanduser(path)  # a home that does not exist is a name like any other
     absolute = base / path
     is_relative = not os.path.isabs(path)
@@ -281,7 +316,17 @@ def file_pattern(leg: str, path: str, base: Path) -> str:
     if not glob.has_magic(path):
         raise InputError(f"--{leg}: {path} does not exist: check the path.")
     pattern = f"{glob.escape(str(base))}/{path}" if is_relative else str(absolute)
-    return pattern.replace("{", "[{]")
+    return pattern
+
+
+def matches(connection: duckdb.DuckDBPyConnection, pattern: str) -> list[str]:
+    """Return the paths that match a pattern, as the models find them."""
+    try:
+        return [path for (path,) in connection.execute("from glob(?)", [pattern]).fetchall()]
+    except duckdb.InvalidInputException as error:
+        raise InputError(
+            f"{pattern} matches a file whose name is not UTF-8: rename that file."
+        ) from error
 
 
 def states(given: dict[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -293,7 +338,7 @@ def states(given: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     with connect() as connection:
         for pattern in filter(None, (dbt_vars[name] for name in (*LEGS, "sweep"))):
-            for (path,) in connection.execute("from glob(?)", [pattern]).fetchall():
+            for path in matches(connection, pattern):
                 with contextlib.suppress(OSError):
                     told = os.stat(path)
                     found[path] = (
@@ -317,7 +362,7 @@ def look_at_leg(
 ) -> list[InputFile]:
     """Return what one leg's files hold, after a look at each."""
     pattern = dbt_vars[leg]
-    paths = [row[0] for row in connection.execute("from glob(?)", [pattern]).fetchall()]
+    paths = matches(connection, pattern)
     if not paths:
         raise InputError(
             f"--{leg}: no file matches {pattern}: check the pattern, or make a sample with"
@@ -335,12 +380,14 @@ def look_at_leg(
             if leg == "funding"
             else macros.bars_from_files(layouts)
         )
+        for layout in layouts:
+            check_times(connection, macros, leg, layout)
         leg_rows = f"select '{leg}' as leg, * from ({select})"
         rows = connection.execute(
             macros.input_files_query(leg_rows, macros.raw_runs_query(leg_rows))
         ).fetchall()
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise InputError(
             f"--{leg}: {paths[0] if len(paths) == 1 else pattern} cannot be read ({reason}):"
             " write the file again."
@@ -350,6 +397,38 @@ def look_at_leg(
         wanted = f" of {dbt_vars['symbol']}" if dbt_vars["symbol"] else ""
         raise InputError(f"--{leg}: {pattern} holds no row{wanted}: check --symbol and the file.")
     return files
+
+
+def check_times(
+    connection: duckdb.DuckDBPyConnection, macros: ModuleType, leg: str, layout: dict[str, Any]
+) -> None:
+    """Refuse files with two columns of times that differ by more than the time of day.
+
+    A column with the day alone, as partitioned files have it, contradicts no other.
+    """
+    candidates = macros.print_time_columns() if leg == "funding" else macros.bar_time_columns()
+    taken, *others = json.loads(macros.input_columns(layout, candidates)) or [None]
+    for other in others:
+        try:
+            first, second = (
+                macros.plausible_time(macros.time_expression(layout, column["name"]))
+                for column in (taken, other)
+            )
+        except InputError:
+            continue  # no time, whatever it is called
+        differing = one_row(
+            connection.execute(
+                f"select count(*) from (select {first} as first, {second} as second"
+                f" from {macros.parquet_files(layout['files'])})"
+                " where abs(epoch_ms(first) - epoch_ms(second)) > 1000"
+                " and second <> date_trunc('day', first)"
+            )
+        )[0]
+        if differing:
+            raise InputError(
+                f"{layout['files'][0]}: its columns {taken['name']} and {other['name']} differ in"
+                f" {differing} rows: drop the one that is not the bars' open time."
+            )
 
 
 def check_is_parquet(path: str) -> None:

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -88,22 +89,57 @@ INTERVALS_MS = {
 }
 
 
-def unzipped(path: Path, folder: Path) -> Path:
-    """Return the one CSV file of a zip, unpacked into a folder.
+# ten years of 1m bars unpack to 1 GB
+MAX_UNPACKED_BYTES = 4 << 30
+# Klines and prints pack 3 to 5 times, years of bars without a trade 15 times.
+MAX_UNPACK_RATIO = 100
+# the bit of a member's flags
+ENCRYPTED = 1
+# A row of a kline has at most 200 bytes; reading a header takes the square of a line's length.
+MAX_LINE_BYTES = 8 << 10
 
-    Raises InputError where the zip is damaged or holds something else.
+
+def unzipped(path: Path, folder: Path, most_bytes: int = MAX_UNPACKED_BYTES) -> Path:
+    """Return the one CSV file of a zip, unpacked into a folder under the zip's own name.
+
+    What is unpacked is counted, whatever the zip says of its size: at most most_bytes, and
+    MAX_UNPACK_RATIO times the zip. Raises InputError where the zip is larger, is damaged, is
+    encrypted, or holds something else than one file of lines of text.
     """
+    target = folder / f"{path.stem}.csv"
+    most = min(most_bytes, MAX_UNPACK_RATIO * path.stat().st_size)
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            if len(names) != 1 or not names[0].endswith(".csv"):
+            members = archive.infolist()
+            if len(members) != 1 or not is_plain_csv(members[0]):
+                names = ", ".join(member.filename for member in members[:4]) or "nothing"
                 raise InputError(
-                    f"{path} holds {', '.join(names) or 'nothing'}, not one CSV file: check where"
-                    " it comes from."
+                    f"{path} holds {shortened(names)}, not one CSV file: check where it comes from."
                 )
-            target = folder / f"{path.stem}.csv"
-            with archive.open(names[0]) as packed, target.open("wb") as unpacked:
-                shutil.copyfileobj(packed, unpacked)
+            if members[0].flag_bits & ENCRYPTED:
+                raise InputError(f"{path} cannot be unpacked (it is encrypted): decrypt it first.")
+            if members[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise InputError(
+                    f"{path} cannot be unpacked (it is not packed with deflate): zip it again."
+                )
+            with archive.open(members[0]) as packed, target.open("wb") as plain:
+                size = line_size = 0
+                while chunk := packed.read(1 << 16):
+                    size += len(chunk)
+                    if size > most:
+                        raise InputError(
+                            f"{path} unpacks to more than {most:,} bytes, which no table of market"
+                            " data does: check where it comes from."
+                        )
+                    first, *others = chunk.split(b"\n")
+                    longest = max([line_size + len(first), *map(len, others)])
+                    line_size = len(others[-1]) if others else longest
+                    if b"\0" in chunk or longest > MAX_LINE_BYTES:
+                        fault = "a NUL byte" if b"\0" in chunk else "a line of more than 8 KiB"
+                        raise InputError(
+                            f"{path} is not a CSV file (it holds {fault}): check where it is from."
+                        )
+                    plain.write(chunk)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
         raise InputError(f"{path} cannot be unpacked ({error}): download it again.") from error
     except OSError as error:
@@ -111,6 +147,12 @@ def unzipped(path: Path, folder: Path) -> Path:
             f"{path} cannot be unpacked ({error.strerror}): make room, or check its rights."
         ) from error
     return target
+
+
+def is_plain_csv(member: zipfile.ZipInfo) -> bool:
+    """Whether a zip's member is a CSV file, not a folder or a link."""
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    return member.filename.endswith(".csv") and kind in (0, stat.S_IFREG)
 
 
 def csv_header(path: Path, delimiter: str = ",") -> list[str] | None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from scripts import inputs
 from scripts.command_line import OneLineParser, run_command
-from scripts.database import connect
+from scripts.database import connect, replace_database
 from scripts.pages import filled, markdown_table, read_page
 from scripts.project import DATABASE, ROOT, InputError, default_vars
 from scripts.run import build, build_workspace
@@ -140,7 +140,7 @@ def published(argv: list[str]) -> list[str]:
     page = Path(arguments.page) if arguments.page else None
     text = read_page(page, ["published_walk"]) if page else ""
     with build_workspace() as workspace:
-        build(dbt_vars, workspace, PARSED).replace(PUBLISHED)
+        replace_database(build(dbt_vars, workspace, PARSED), PUBLISHED)
     outcome, walk = read_tables(PUBLISHED)
     if page:
         page.write_text(filled(text, {"published_walk": walk_markdown(walk)}), encoding="utf-8")

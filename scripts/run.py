@@ -31,6 +31,7 @@ from scripts.command_line import (
     one_line,
     run_command,
     say,
+    tells_of_memory,
     writable_folder,
 )
 from scripts.database import check_is_replaceable, connect, replace_database
@@ -231,8 +232,9 @@ def build(dbt_vars: dict[str, Any], workspace: Path, parsed: Path = PARSED) -> P
     if database.with_name(f"{database.name}.wal").exists():
         # what was not written into the file when dbt ended is, when it is closed again
         connect(database).close()
-    if process.returncode < 0 or process.returncode == 137:
-        raise MemoryError("dbt was killed")
+    if process.returncode < 0 or (process.returncode and tells_of_memory("\n".join(messages))):
+        # the system kills what takes too much
+        raise MemoryError
     if process.returncode:
         results = target / "run_results.json"
         if unwritten := re.search(r"(Could not write|No space left).*", "\n".join(messages)):

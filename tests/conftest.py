@@ -48,6 +48,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: SLOW.index(item.path.name) if item.path.name in SLOW else len(SLOW))
 
 
+# what a command writes; the others write parquet files
+ENDINGS = {"scripts.docs": ".html", "scripts.notebook": ".ipynb", "scripts.plots": ".png"}
+
+
+def assert_documented(command: str, code: int, stdout: str) -> None:
+    """Assert that stdout is what a command's documentation says, and nothing else.
+
+    It is a path a line, each of something that is whole: a run folder, a parquet file or a
+    page. A command that fails prints nothing, but that a fetch still prints the files that it
+    completed.
+    """
+    if command == "scripts.published" and not code:
+        assert stdout.startswith("figure ")
+        return
+    lines = stdout.splitlines(keepends=True)
+    assert all(line.endswith("\n") for line in lines), stdout
+    paths = [Path(line.removesuffix("\n")) for line in lines]
+    if code and command != "scripts.fetch":
+        assert paths == []
+    elif code == 0:
+        assert paths
+    assert len(paths) == len(set(paths))
+    for path in paths:
+        assert path.is_absolute()
+        if command in ("scripts.run", "scripts.export"):
+            assert (path / "metrics.json").is_file(), path
+        else:
+            assert path.suffix == ENDINGS.get(command, ".parquet")
+            assert path.is_file()
+
+
 class Project:
     """A copy of the project, with its own database and runs."""
 
@@ -78,13 +109,16 @@ class Project:
 
     def run(self, *arguments: object, module: str = "scripts.run") -> subprocess.CompletedProcess:
         """Run a module of the project with arguments; return how it ended."""
-        return subprocess.run(
+        done = subprocess.run(
             self.command(module, *map(str, arguments)),
             cwd=self.root,
             capture_output=True,
             text=True,
             timeout=300,
         )
+        if "--help" not in arguments:
+            assert_documented(module, done.returncode, done.stdout)
+        return done
 
     def run_folders(self, *arguments: object) -> list[Path]:
         """Run the hedge; return the run folders, of which there is at least one."""

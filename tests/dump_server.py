@@ -121,6 +121,7 @@ class DumpServer(ThreadingHTTPServer):
         self.faults: dict[str, Iterator[Fault | None]] = {}
         self.asked: list[tuple[str, float]] = []
         self.at_a_time = self.most_at_a_time = 0
+        self.sent_bytes = 0
         self.lock = threading.Lock()
         self.released = threading.Event()
 
@@ -289,3 +290,26 @@ def drip(handler: Handler, content: bytes) -> None:
     for start in range(0, len(content), size):
         time.sleep(0.04)
         handler.wfile.write(content[start : start + size])
+
+
+def raw(answer: bytes, body: bytes | None = None) -> Fault:
+    """Answer with bytes as they are, then with a body (the file's where none is given)."""
+
+    def fault(handler: Handler, content: bytes) -> None:
+        handler.wfile.write(answer + (content if body is None else body))
+        handler.close_connection = True
+
+    return fault
+
+
+def endless(head: bytes, part: bytes, pause_s: float = 0) -> Fault:
+    """Answer with a head, and the same part again and again until nobody reads it."""
+
+    def fault(handler: Handler, _: bytes) -> None:
+        handler.close_connection = True
+        handler.wfile.write(head)
+        while not handler.server.released.wait(pause_s):
+            handler.wfile.write(part)
+            handler.server.sent_bytes += len(part)
+
+    return fault

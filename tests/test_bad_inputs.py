@@ -408,6 +408,7 @@ def test_seed_with_a_broken_row(
     monkeypatch.setattr("scripts.inputs.ROOT", tmp_path)
     message = refusal(good)
     assert "hedge_strategies.csv cannot be read" in message
+    assert "as many cells in each row" in message
 
 
 @pytest.mark.parametrize(
@@ -417,8 +418,6 @@ def test_seed_with_a_broken_row(
         (["--timeframe", "30m"], "a bar every 60m: --timeframe must be a multiple"),
         (["--strategy", "magic"], "strategy magic is not known: use one of unhedged naive"),
         (["--fees_bps", "-1"], "fees_bps is -1: give a number from 0 to 10000"),
-        (["--fees-bps", "nan"], "fees_bps is nan: give a number"),
-        (["--fees_bps", "inf"], "fees_bps is inf: give a number"),
         (["--beta_window", "2"], "beta_window is 2: give a whole number from 3 up"),
         (["--beta_window", "10.5"], "beta_window is 10.5: give a whole number"),
         (["--vol_window", "1"], "vol_window is 1"),

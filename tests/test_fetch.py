@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import gzip
+import io
 import os
 import pty
 import random
@@ -10,12 +12,14 @@ import resource
 import shutil
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from email.utils import formatdate
@@ -23,6 +27,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import requests
 import tenacity
 
 from scripts import fetch, sample_data
@@ -32,12 +37,15 @@ from tests.dump_server import (
     PRINT_HEADER,
     DumpServer,
     Fault,
+    Rows,
     bars,
     drip,
     dump_path,
+    endless,
     hang,
     hang_within,
     prints,
+    raw,
     reset,
     serving,
     status,
@@ -619,8 +627,8 @@ def test_a_pause_is_seconds_or_a_date_and_a_minute_at_most(
         (status(204), 1, "is refused (HTTP 204 No Content): check --base-url."),
         (
             status(302, Location="/" + dump_path("perp", "2024-02")),
-            31,
-            "cannot be downloaded (Exceeded 30 redirects.): check --base-url.",
+            1,
+            f"is redirected to /{dump_path('perp', '2024-02')}, which is no other http(s) address:",
         ),
     ],
     ids=["500", "reset", "truncated", "403", "204", "redirects"],
@@ -646,6 +654,190 @@ def test_what_does_not_pass_is_named_and_leaves_the_old_file(
     ]
     for leg in ("spot", "funding"):
         assert fetched(tmp_path, leg) == invented(leg, "2024-01", "2024-02")
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+MIB = bytes(1 << 20)
+# name: (how the perp dump of February is answered, words of the message)
+FAULTY_ANSWERS: dict[str, tuple[Fault, str]] = {
+    "length beyond the bound": (
+        raw(OK + b"Content-Length: 99999999999\r\n\r\n"),
+        "is larger than 2,097,152 bytes, which no such file of Binance is: check --base-url.",
+    ),
+    "endless": (endless(OK + b"\r\n", MIB), "is larger than 2,097,152 bytes"),
+    "endless, chunked": (
+        endless(CHUNKED, b"100000\r\n" + MIB + b"\r\n"),
+        "is larger than 2,097,152 bytes",
+    ),
+    "gzip": (
+        lambda handler, content: handler.answer(
+            200, gzip.compress(content), Content_Encoding="gzip"
+        ),
+        "arrives with the Content-Encoding gzip, which was not asked for: check",
+    ),
+    "drip": (
+        endless(OK + b"Content-Length: 1000000\r\n\r\n", b"P", 0.05),
+        "is not complete after 0.5 s: run the same command again, with a longer --timeout.",
+    ),
+    "drip within a header": (endless(OK, b"P", 0.05), "is not complete after 0.5 s: run the same"),
+    "drip within a chunk's size": (endless(CHUNKED, b"0", 0.05), "is not complete after 0.5 s"),
+    "redirect to a file": (
+        status(302, Location="file:///etc/hostname"),
+        "is redirected to file:///etc/hostname, which is no other http(s) address: check",
+    ),
+    "redirect to ftp": (status(301, Location="ftp://127.0.0.1/a"), "which is no other http(s)"),
+    "redirect to a malformed address": (
+        status(302, Location="http://[::1"),
+        "is redirected to http://[::1, which is no other http(s) address: check --base-url.",
+    ),
+    "redirect to a malformed port": (
+        status(302, Location="http://127.0.0.1:99999/a"),
+        "cannot be downloaded (",
+    ),
+    "redirect to no host": (status(307, Location="https://"), "which is no other http(s)"),
+    "redirect to nowhere": (status(308), "is redirected to nowhere, which is no other"),
+    "redirect further and further": (
+        lambda handler, _: handler.answer(302, b"", Location=f"{handler.path}/again"),
+        "is redirected more than 5 times: check --base-url.",
+    ),
+    "redirect with an endless body": (
+        endless(b"HTTP/1.1 302 Found\r\nLocation: ftp://a/\r\n\r\n", MIB),
+        "is redirected to ftp://a/, which is no other http(s) address",
+    ),
+    "refusal with an endless body": (
+        endless(b"HTTP/1.1 403 Forbidden\r\n\r\n", MIB),
+        "is refused (HTTP 403 Forbidden): check --base-url.",
+    ),
+    "length too short": (raw(OK + b"Content-Length: 9\r\n\r\n"), "it is damaged, try again"),
+    "two lengths": (raw(OK + b"Content-Length: 9, 8\r\n\r\n"), "cannot be downloaded ("),
+    "no status line": (raw(b"\x00\x1b[31mnonsense\r\n\r\n"), "could not be downloaded in 6"),
+    "a status of letters": (raw(b"HTTP/1.1 abc OK\r\n\r\n"), "could not be downloaded in 6"),
+    "a long reason": (
+        raw(b"HTTP/1.1 403 " + b"no" * 9000 + b"\r\nContent-Length: 0\r\n\r\n", b""),
+        "nono…): check --base-url.",
+    ),
+    "a long header": (raw(OK + b"A: " + b"b" * 70_000 + b"\r\n\r\n"), "could not be downloaded"),
+    "many headers": (raw(OK + b"A: b\r\n" * 500 + b"\r\n"), "could not be downloaded in 6"),
+    "chunk of no size": (raw(CHUNKED + b"zz\r\n"), "could not be downloaded in 6 attempts ("),
+    "chunk of a negative size": (raw(CHUNKED + b"-5\r\n"), "could not be downloaded in 6"),
+    "chunk of a negative size and no end": (
+        endless(CHUNKED + b"-1\r\n", MIB),
+        "is larger than 2,097,152 bytes",
+    ),
+    "chunk cut off": (raw(CHUNKED + b"ff00\r\n"), "could not be downloaded in 6 attempts ("),
+}
+
+
+@pytest.mark.parametrize(("fault", "words"), FAULTY_ANSWERS.values(), ids=FAULTY_ANSWERS)
+def test_a_faulty_answer_is_one_sentence_and_bounded(
+    server: DumpServer,
+    call: Call,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Fault,
+    words: str,
+) -> None:
+    monkeypatch.setattr(fetch, "MAX_DUMP_BYTES", 2 << 20)
+    monkeypatch.setattr(fetch, "LEAST_TRANSFER_S", 0.5)
+    monkeypatch.setattr(fetch, "TRANSFER_TIMEOUTS", 0.1)
+    server.publish_months("2024-01", "2024-02")
+    path = dump_path("perp", "2024-02")
+    server.misbehave_always(path, fault)
+    # where the redirects lead
+    for step in range(1, 7):
+        server.misbehave_always(path + step * "/again", fault)
+    started_at = time.monotonic()
+    done = call("2024-01", "2024-02", tmp_path, "--timeout", 5)
+    assert time.monotonic() - started_at < 3
+    assert done.code == 1
+    assert len(done.errors) == 2
+    assert done.errors[0].startswith(f"error: {server.url}/{path} ")
+    assert words in done.errors[0]
+    assert len(done.errors[0]) < 500
+    assert done.stderr.replace("\n", "").isprintable()
+    # what the sockets buffer comes on top of the bound
+    assert server.sent_bytes < 30 << 20
+    for leg in ("spot", "funding"):
+        assert fetched(tmp_path, leg) == invented(leg, "2024-01", "2024-02")
+
+
+def test_a_checksum_has_a_bound(server: DumpServer, call: Call, tmp_path: Path) -> None:
+    server.publish_months("2024-01")
+    path = f"{dump_path('perp', '2024-01')}.CHECKSUM"
+    server.misbehave_always(path, endless(OK + b"\r\n", b"0" * 1000))
+    done = call("2024-01", "2024-01", tmp_path)
+    assert done.code == 1
+    assert f"{server.url}/{path} is larger than 4,096 bytes" in done.errors[0]
+
+
+def test_a_server_that_drips_is_not_asked_for_every_dump(
+    server: DumpServer, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "LEAST_TRANSFER_S", 0.5)
+    monkeypatch.setattr(fetch, "TRANSFER_TIMEOUTS", 0.1)
+    months = [f"{year}-{month:02}" for year in (2022, 2023) for month in range(1, 13)]
+    for leg in LEGS:
+        for month in months:
+            server.misbehave_always(dump_path(leg, month), endless(OK, b"P", 0.05))
+    started_at = time.monotonic()
+    done = call("2022-01", "2023-12", tmp_path, "--timeout", 5, "--jobs", 2)
+    assert time.monotonic() - started_at < 3
+    assert done.code == 1
+    assert len(done.errors) == 4
+    assert f"error: {server.url}: {server.url}/data/" in done.errors[0]
+
+
+def test_a_transfer_is_bounded_by_the_time_out_that_help_documents(
+    call: Call, server: DumpServer, tmp_path: Path
+) -> None:
+    assert fetch.transfer_s(30) == 300
+    assert fetch.transfer_s(0.1) == 10
+    help_text = call("2024-01", "2024-01", tmp_path, "--help").stdout
+    assert "may take 10 times as long, and at least 10 s" in " ".join(help_text.split())
+
+
+def test_redirects_to_http_addresses_are_followed_but_none_from_https_to_http(
+    server: DumpServer, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.publish_months("2024-01")
+    path = dump_path("perp", "2024-01")
+    (server.root / "moved.zip").write_bytes((server.root / path).read_bytes())
+    server.misbehave_always(path, status(302, Location="/moved-once.zip"))
+    server.misbehave_always("moved-once.zip", status(301, Location=f"{server.url}/moved.zip"))
+    assert call("2024-01", "2024-01", tmp_path / "out").code == 0
+    assert fetched(tmp_path / "out", "perp") == invented("perp", "2024-01")
+
+    def answer(*_: object, **__: object) -> requests.Response:
+        """Stand in for a server with a certificate."""
+        response = requests.Response()
+        response.status_code, response.headers["Location"] = 302, f"{server.url}/moved.zip"
+        response.raw = io.BytesIO()
+        return response
+
+    monkeypatch.setattr(fetch.Session, "get", answer)
+    done = call("2024-01", "2024-01", tmp_path / "other", "--base-url", "https://127.0.0.1")
+    assert done.code == 1
+    assert f"is redirected to {server.url}/moved.zip, from https to http" in done.errors[0]
+
+
+def test_a_body_streams_to_the_disk(server: DumpServer, tmp_path: Path) -> None:
+    """Two bodies at a time, each of them below the bound: neither is ever in memory."""
+    content = os.urandom(1 << 20) * 60
+    peaks = []
+    for name, body in (("small", b"no zip"), ("large", content)):
+        for leg in ("spot", "perp"):
+            server.publish(leg, "2024-01", body)
+        run = start_process(server, "2024-01", "2024-01", tmp_path / name)
+        assert run.stdout
+        assert run.stdout.read() == ""
+        _, code, used = os.wait4(run.pid, 0)
+        run.returncode = os.waitstatus_to_exitcode(code)
+        _, stderr = run.communicate()
+        assert run.returncode == 1
+        assert stderr.count("cannot be unpacked (File is not a zip file)") == 2
+        peaks.append(used.ru_maxrss / 1024)
+    assert peaks[1] - peaks[0] < 30, peaks
 
 
 def test_what_was_downloaded_before_a_failure_serves_again(
@@ -780,6 +972,30 @@ ENCRYPTED_ZIP = GOOD_ZIP.replace(GOOD_ZIP[:8], GOOD_ZIP[:6] + b"\x01\x00").repla
 )
 
 
+def zip_of(
+    content: bytes,
+    name: str = "dump.csv",
+    *,
+    mode: int = 0,
+    method: int = zipfile.ZIP_DEFLATED,
+    more: Iterable[str] = (),
+) -> bytes:
+    """Return a zip with a member of that name and mode, and empty ones of other names."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        info = zipfile.ZipInfo(name)
+        info.external_attr = mode << 16
+        archive.writestr(info, content, method)
+        for other in more:
+            archive.writestr(zipfile.ZipInfo(other), b"")
+    return packed.getvalue()
+
+
+def with_a_smaller_size(packed: bytes, size: int, said: int) -> bytes:
+    """Return a zip whose headers say another size of what is unpacked."""
+    return packed.replace(struct.pack("<I", size), struct.pack("<I", said))
+
+
 def swapped(first: int, second: int) -> str:
     """Return the bars with two columns exchanged, and no header that says so."""
     order = list(range(12))
@@ -817,7 +1033,50 @@ FAULTY_DUMPS: dict[str, tuple[Spoil, str]] = {
     "no zip": (with_zip(b"<html>"), "cannot be unpacked (File is not a zip file)"),
     "empty zip file": (with_zip(b""), "cannot be unpacked (File is not a zip file)"),
     "zip damaged within": (with_zip(DAMAGED_ZIP), "cannot be unpacked ("),
-    "zip with a password": (with_zip(ENCRYPTED_ZIP), "cannot be unpacked ("),
+    "zip with a password": (with_zip(ENCRYPTED_ZIP), "cannot be unpacked (it is encrypted)"),
+    "zip bomb": (
+        with_zip(zip_of(b"0\n" * (20 << 20))),
+        "bytes, which no table of market data does: check where it comes from",
+    ),
+    "zip that says it is small": (
+        with_zip(with_a_smaller_size(zip_of(b"0\n" * 99_991), 199_982, 10)),
+        "cannot be unpacked (Bad CRC-32",
+    ),
+    "zip of bzip2": (
+        with_zip(zip_of(table(BARS).encode(), method=zipfile.ZIP_BZIP2)),
+        "cannot be unpacked (it is not packed with deflate): zip it again",
+    ),
+    "zip with a link": (
+        with_zip(zip_of(b"/etc/hostname", mode=stat.S_IFLNK | 0o777)),
+        "holds dump.csv, not one CSV file",
+    ),
+    "zip with a folder": (
+        with_zip(zip_of(table(BARS).encode(), more=["folder/"])),
+        "holds dump.csv, folder/, not one CSV file",
+    ),
+    "zip of a folder": (with_zip(zip_of(b"", "dump.csv/")), "holds dump.csv/, not one CSV file"),
+    "zip of many files": (
+        with_zip(zip_of(b"", more=(f"{member}.csv" for member in range(5000)))),
+        "holds dump.csv, 0.csv, 1.csv, 2.csv, not one CSV file",
+    ),
+    "NUL bytes": (with_table(changed(4, "1\0")), "is not a CSV file (it holds a NUL byte): check"),
+    "NUL bytes only": (
+        with_zip(zip_of(bytes(1 << 20), method=zipfile.ZIP_STORED)),
+        "is not a CSV file (it holds a NUL byte)",
+    ),
+    "a line of 20 MB": (
+        with_table(f"{table(BARS, KLINE_HEADER)}{os.urandom(10 << 20).hex()}"),
+        "is not a CSV file (it holds a line of more than 8 KiB)",
+    ),
+    "a header of digits": (with_table("1" * 8000 + "x"), "its layout has changed: no "),
+    "20,000 columns": (
+        with_table("\n".join([",".join(f"a{n}" for n in range(20_000))] * 9)),
+        "is not a CSV file (it holds a line of more than 8 KiB)",
+    ),
+    "2,000 columns": (
+        with_table("\n".join([",".join(["ab"] * 2_000), ",".join(["1"] * 2_000)])),
+        "its layout has changed: it has 2,000 columns, at most 64 are expected",
+    ),
     "two files": (
         with_zip(zipped(a=table(BARS), b=table(BARS))),
         "holds a.csv, b.csv, not one CSV file",
@@ -875,6 +1134,42 @@ FAULTY_DUMPS: dict[str, tuple[Spoil, str]] = {
     "a bar just before the month": (
         with_table(changed(0, str(int(BARS[0][0]) - 1), row=0)),
         "1 of its 29 rows are not of 2024-02",
+    ),
+    "hourly bars": (
+        with_table(table(bars("perp", "2024-02", 60))),
+        "its bars are 1h apart, not 1d: leave it out with --start and --end, or try again",
+    ),
+    "a bar off the grid": (
+        with_table(changed(0, str(int(BARS[20][0]) + 1000))),
+        "1 of its 29 bars do not open at a multiple of 1d",
+    ),
+    "price of zero": (with_table(changed(3, "0")), "1 of its 29 rows have a price of zero or"),
+    "price below zero": (with_table(changed(4, "-1")), "1 of its 29 rows have a price of zero"),
+    "negative volume": (with_table(changed(5, "-2.5")), "1 of its 29 rows have a negative volume"),
+    "high below low": (
+        with_table(changed(2, "1.5")),
+        "1 of its 29 rows have a high below the low",
+    ),
+    "prints: in percent": (
+        with_prints(table([time_, hours, f"{100 * float(rate)}"] for time_, hours, rate in PRINTS)),
+        "its rates seem to be in percent, not fractions (the median positive one is 0.0075)",
+    ),
+    "prints: a quiet month in percent": (
+        with_prints(
+            table(
+                [time_, hours, "0.01" if row % 3 else "-0.002"]
+                for row, (time_, hours, _) in enumerate(PRINTS)
+            )
+        ),
+        "its rates seem to be in percent",
+    ),
+    "prints: hourly interest in percent": (
+        with_prints(table([time_, "1", "0.00125"] for time_, _, _ in PRINTS)),
+        "its rates seem to be in percent",
+    ),
+    "prints: beyond every cap": (
+        with_prints(table([[PRINTS[0][0], "8", "0.0625"], *PRINTS[1:]])),
+        "1 of its 87 rows have a rate beyond 5%, which Binance does not charge",
     ),
     "prints: column missing": (
         with_prints(table((row[:2] for row in PRINTS), PRINT_HEADER[:2])),
@@ -986,6 +1281,148 @@ def test_each_layout_gives_the_same_rows(
     assert "other values" not in done.stderr
 
 
+def test_a_member_is_never_a_path(server: DumpServer, call: Call, tmp_path: Path) -> None:
+    server.publish("perp", "2024-02", zip_of(table(BARS).encode(), "../../../out/spot.csv"))
+    assert call("2024-02", "2024-02", tmp_path / "out").code == 0
+    assert list(contents(tmp_path / "out")) == [FILE_NAMES["perp"]]
+    assert fetched(tmp_path / "out", "perp") == invented("perp", "2024-02")
+
+
+def test_a_dump_may_not_unpack_to_more_than_the_bound(
+    server: DumpServer, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below the ratio, too."""
+    monkeypatch.setattr(fetch, "MAX_DUMP_BYTES", 2_000)
+    server.publish("perp", "2024-02")
+    done = call("2024-02", "2024-02", tmp_path)
+    assert done.code == 1
+    assert "BTCUSDT-1d-2024-02.zip unpacks to more than 2,000 bytes" in done.errors[0]
+
+
+def test_hourly_bars_are_not_taken_for_bars_of_5_minutes(
+    server: DumpServer, call: Call, tmp_path: Path
+) -> None:
+    """Hours are on the grid of 5 minutes: their steps tell them."""
+    dump = zipped(dump=table(bars("perp", "2024-02", 60)))
+    server.publish("perp", "2024-02", dump, interval="5m")
+    done = call("2024-02", "2024-02", tmp_path, "--interval", "5m")
+    assert done.code == 1
+    assert "its bars are 1h apart, not 5m" in done.errors[0]
+
+
+def test_bars_before_and_after_halts_are_taken(
+    server: DumpServer, call: Call, tmp_path: Path
+) -> None:
+    """A halt of 34 hours, and 20 hours off the grid after it, as in 2018; halts of long bars."""
+    days = bars("perp", "2018-02", 5)
+    late = [[str(int(row[0]) + 14_789), *row[1:]] for row in days[2500:2740]]
+    half_days = bars("perp", "2024-02", 720)
+    for month, interval, dump in (
+        ("2018-02", "5m", [*days[:2092], *late, *days[2741:]]),
+        ("2024-02", "12h", [*half_days[:9], *half_days[11:14], *half_days[20:]]),
+    ):
+        server.publish("perp", month, zipped(dump=table(dump)), interval=interval)
+        assert call(month, month, tmp_path, "--interval", interval).code == 0
+        assert len(rows(tmp_path / f"binance_perp_BTCUSDT_{interval}.parquet")) == len(dump)
+    quarters = bars("perp", "2024-01-31", 360)
+    server.publish("perp", "2024-01-31", zipped(dump=table(quarters[::3])), interval="6h")
+    assert call("2024-01", "2024-01", tmp_path, "--interval", "6h").code == 0
+
+
+def test_rates_of_a_squeeze_are_taken(server: DumpServer, call: Call, tmp_path: Path) -> None:
+    """Negative rates at the cap, and positive ones after it."""
+    rates = ["-0.04"] * 60 + ["-0.01"] * 10 + ["0.0002"] * 17
+    dump = table([time_, "1", rate] for (time_, *_), rate in zip(PRINTS, rates, strict=True))
+    server.publish("funding", "2024-02", zipped(dump=dump))
+    assert call("2024-02", "2024-02", tmp_path).code == 0
+
+
+@pytest.mark.parametrize("leg", LEGS)
+@pytest.mark.parametrize(
+    ("first", "last", "absent"),
+    [(1, 14, "2024-02-15 to 2024-02-29"), (16, 29, "2024-02-01 to 2024-02-15")],
+    ids=["first half", "second half"],
+)
+def test_half_a_month_is_asked_for_again_until_it_is_whole(
+    server: DumpServer,
+    call: Call,
+    tmp_path: Path,
+    leg: str,
+    first: int,
+    last: int,
+    absent: str,
+) -> None:
+    server.publish_months("2024-01", "2024-02", "2024-03")
+    path = server.publish(leg, "2024-02", zipped(dump=table(of_days(leg, "2024-02", first, last))))
+    out = tmp_path / "out"
+    done = call("2024-01", "2024-03", out)
+    assert done.code == 0
+    assert [line for line in done.stderr.splitlines() if "not published" in line] == [
+        f"{leg} BTCUSDT: {absent} is not published"
+    ]
+    whole = len(invented(leg, "2024-01", "2024-02", "2024-03"))
+    assert len(fetched(out, leg)) == whole - (29 - 14) * (3 if leg == "funding" else 1)
+
+    server.asked_paths()
+    server.publish(leg, "2024-02")
+    done = call("2024-01", "2024-03", out)
+    assert done.code == 0
+    assert "not published" not in done.stderr
+    assert server.asked_paths() == [path, f"{path}.CHECKSUM"]
+    assert call("2024-01", "2024-03", tmp_path / "one").code == 0
+    assert contents(out) == contents(tmp_path / "one")
+
+
+def of_days(leg: str, month: str, first: int, last: int) -> Rows:
+    """Return the invented rows of a month from its first day to its last, both included."""
+    whole = prints(month) if leg == "funding" else bars(leg, month)
+    a_day = 3 if leg == "funding" else 1
+    return whole[a_day * (first - 1) : a_day * last]
+
+
+def test_missing_days_of_a_month_are_taken_from_the_daily_dumps(
+    server: DumpServer, call: Call, tmp_path: Path
+) -> None:
+    server.publish_months("2024-01", "2024-02")
+    # as the exchange published 2023-04, without a day
+    path = server.publish("perp", "2024-02", zipped(dump=table(BARS[:12] + BARS[13:20])))
+    assert call("2024-01", "2024-02", tmp_path / "out").code == 0
+    server.publish("perp", "2024-02-13")
+    done = call("2024-01", "2024-02", tmp_path / "out")
+    assert "not published" not in done.stderr
+    assert fetched(tmp_path / "out", "perp") == invented("perp", "2024-01", "2024-02")[: 31 + 20]
+    server.asked_paths()
+    assert call("2024-01", "2024-02", tmp_path / "out").code == 0
+    assert server.asked_paths() == []
+
+    # only March shows that February was cut short
+    server.publish_months("2024-03")
+    for day in range(21, 30):
+        server.publish("perp", f"2024-02-{day}")
+    done = call("2024-01", "2024-03", tmp_path / "out")
+    assert "not published" not in done.stderr
+    assert path in server.asked_paths()
+    assert fetched(tmp_path / "out", "perp") == invented("perp", "2024-01", "2024-02", "2024-03")
+    assert call("2024-01", "2024-03", tmp_path / "one").code == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "one")
+
+
+def test_a_listing_and_a_delisting_within_a_month_are_no_missing_days(
+    server: DumpServer, call: Call, tmp_path: Path
+) -> None:
+    server.publish_months("2024-02")
+    for leg in LEGS:
+        for month, first, last in (("2024-01", 11, 31), ("2024-03", 1, 10)):
+            dump = table(of_days(leg, month, first, last))
+            server.publish(leg, month, zipped(dump=dump))
+    done = call("2024-01", "2024-03", tmp_path)
+    assert done.code == 0
+    assert "not published" not in done.stderr
+    assert not [path for path in server.asked_paths() if "daily" in path]
+    assert call("2024-01", "2024-03", tmp_path).code == 0
+    assert server.asked_paths() == []
+
+
 def test_prints_without_header_in_microseconds_and_stamped_early_are_read(
     server: DumpServer, call: Call, tmp_path: Path
 ) -> None:
@@ -1021,11 +1458,13 @@ def test_rows_that_contradict_each_other_are_said(
         (["--symbol", "BTC'; drop table x"], "is no pair of Binance"),
         (["--symbol", "$(id)"], "--symbol: $(ID) is no pair of Binance"),
         (["--symbol", "BTC*"], "--symbol: BTC* is no pair of Binance"),
+        (["--symbol", "BTCUßT"], "--symbol: BTCUSST is no pair of Binance"),
         (["--symbol", ""], "--symbol: is no pair of Binance"),
         (["--symbol", "BTCUSDT\n"], "is no pair of Binance"),
         (["--symbol"], "--symbol: expected at least one argument; see python -m scripts.fetch"),
         (["--start", "2024-13"], "--start: 2024-13 is no month: write it as 2025-01."),
         (["--start", "2024"], "--start: 2024 is no month"),
+        (["--start", "٢٠٢٤-٠١"], "--start: ٢٠٢٤-٠١ is no month: write it as 2025-01."),
         (["--end", "2024-02-01"], "--end: 2024-02-01 is no month"),
         (["--end", "' or 1"], "--end: ' or 1 is no month"),
         (["--start", "2024-03"], "--start is after --end: exchange them."),
@@ -1036,10 +1475,14 @@ def test_rows_that_contradict_each_other_are_said(
         (["--base-url", "file:///etc"], "is no address: start it with https://"),
         (["--base-url", "https://"], "is no address: start it with https://"),
         (["--jobs", "0"], "--jobs and --timeout: give numbers above 0."),
-        (["--jobs", "two"], "--jobs: invalid int value: 'two'"),
+        (["--jobs", "two"], "--jobs: two is not a whole number such as 5"),
+        (["--jobs", "٣"], "--jobs: ٣ is not a whole number such as 5"),
+        (["--jobs", "1000000000"], "give at most 64 jobs and 3600 seconds"),
         (["--timeout", "0"], "--jobs and --timeout: give numbers above 0."),
-        (["--timeout", "nan"], "--jobs and --timeout: give numbers above 0."),
-        (["--timeout", "inf"], "--jobs and --timeout: give numbers above 0."),
+        (["--timeout", "nan"], "--timeout: nan is not a number such as 5, 0.5 or 1e-3"),
+        (["--timeout", "inf"], "--timeout: inf is not a number such as 5, 0.5 or 1e-3"),
+        (["--timeout", "٣"], "--timeout: ٣ is not a number such as 5, 0.5 or 1e-3"),
+        (["--timeout", "1e9"], "give at most 64 jobs and 3600 seconds"),
         (["--speed", "1"], "unrecognized arguments: --speed 1"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -1152,7 +1595,7 @@ def test_an_interrupt_ends_it_at_once_and_is_said(
 ) -> None:
     if moment == "writing":
         run = start_process(many_bars, "2024-01", "2024-03", tmp_path / "out", "--interval", "1m")
-        wait_until(lambda: list((tmp_path / "out").glob(".*.writing")))
+        wait_until(lambda: list((tmp_path / "out").glob(".writing-*")))
     else:
         server.publish_months("2024-01")
         path = dump_path("spot", "2024-01")
@@ -1170,7 +1613,7 @@ def test_an_interrupt_ends_it_at_once_and_is_said(
     assert stdout == ""
     assert stderr == "stopped; run the same command again to go on from here\n"
     assert not list((tmp_path / "out").glob("*.parquet"))
-    assert not list((tmp_path / "out").glob(".*.writing"))
+    assert not list((tmp_path / "out").glob(".writing-*"))
 
 
 @pytest.mark.parametrize("moment", ["download", "unpack"])
@@ -1260,6 +1703,8 @@ def test_what_a_kill_left_in_the_folder_is_removed(
     assert call("2024-01", "2024-01", tmp_path / "out").code == 0
     before = contents(tmp_path / "out")
     (tmp_path / "out" / ".binance_spot_ETHUSDT_1d.parquet.writing").write_text("half")
+    (tmp_path / "out" / ".writing-abc").mkdir()
+    (tmp_path / "out" / ".writing-abc" / "half.parquet").write_text("half")
     (tmp_path / "out" / fetch.DOWNLOADS / "tmpabc").mkdir(parents=True)
     shutil.copy(__file__, tmp_path / "out" / fetch.DOWNLOADS / "tmpabc" / "half.csv")
     assert call("2024-01", "2024-01", tmp_path / "out").code == 0

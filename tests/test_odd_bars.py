@@ -30,7 +30,7 @@ def raw_bars(symbol: str, close: np.ndarray) -> pd.DataFrame:
     )
 
 
-ODD_NAME = "A'; drop table x; --$(touch here){{ y }}/../\""
+ODD_NAME = "龙虾:A/B_c-1.USDT"
 # what must give the same figures as CLEAN
 HARMLESS = [
     "STRAY",

@@ -21,6 +21,7 @@ FAULTS = {
     "coverage_counts_every_raw_bar_once": (
         "update coverage set bars_present = bars_present - 1 where source = 'perp'"
     ),
+    "inputs_are_unambiguous": "update int_input_files set symbol = '{{ 1 }}' where leg = 'spot'",
     "prices_are_positive": "update int_bars set close = 0 where ts = '2025-05-01'",
     "no_incident_is_an_error": "update data_incidents set severity = 'error'",
     "selected_strategy_is_in_the_seed": "update int_strategies set is_selected = false",

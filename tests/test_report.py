@@ -110,6 +110,24 @@ def test_every_chart_is_drawn(page: Page) -> None:
         assert page.evaluate("id => document.getElementById(id).clientWidth", chart) > 1000, chart
 
 
+def test_no_control_offers_to_send_anything(page: Page) -> None:
+    """Nor does the page lead anywhere: no link, no form, nothing to upload to."""
+    for chart in CHARTS:
+        page.locator(f"#{chart}").hover()
+        buttons = page.evaluate(
+            """id => [...document.querySelectorAll(`#${id} .modebar-btn`)]
+                .map(button => button.getAttribute("data-title"))""",
+            chart,
+        )
+        assert buttons == [
+            "Download plot as a PNG", "Zoom", "Pan", "Zoom in", "Zoom out", "Reset axes"
+        ], chart  # fmt: skip
+        config = page.evaluate("id => document.getElementById(id)._context", chart)
+        assert config["plotlyServerURL"] == ""
+        assert config["showSendToCloud"] is False
+    assert page.locator("a[href], form, iframe, object, embed, link[href^=http]").count() == 0
+
+
 def test_zooming_moves_both_panels_and_a_double_click_brings_them_back(page: Page) -> None:
     whole = axis_range(page, "ratio", "xaxis3")
     panel = page.locator("#ratio .nsewdrag").first

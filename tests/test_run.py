@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scripts.project import safe_name
+from scripts.project import folder_name
 from tests.conftest import Project, copy_of, read_metrics, write_parquet
 from tests.test_inputs import PRINT_TIMES, TIMES, prices
 from tests.test_odd_bars import ODD_NAME, legs_of
@@ -40,7 +40,7 @@ def write_legs(folder: Path, closes: dict[str, np.ndarray] | None = None) -> lis
 
 SHORT = "NEWLISTING"  # 15 hours: fewer than the window
 SINGLE = "ONEBAR"  # an hour more than the window and the two bars before it
-COMPLETE = [ODD_NAME, "AAAUSDT", "BBBUSDT", SINGLE]
+COMPLETE = ["AAAUSDT", "BBBUSDT", SINGLE, ODD_NAME]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def several(new_project: Callable[[], Project]) -> tuple[Project, list[object], 
             *(legs_of(symbol) for symbol in [*COMPLETE, SHORT, "NOFUNDING", "NOPERP"]), strict=True
         )
     )
-    spots[3], perps[3] = (legs[3][: 22 * 12] for legs in (spots, perps))
+    spots[2], perps[2] = (legs[2][: 22 * 12] for legs in (spots, perps))
     spots[4] = spots[4][:180]
     del perps[6], fundings[5]
     flags: list[object] = []
@@ -77,7 +77,7 @@ def one(
 def test_several_symbols_get_a_folder_each(several: tuple) -> None:
     project, _, folders, _ = several
     assert [folder.parent for folder in folders] == [
-        project.root / "out" / safe_name(symbol) for symbol in COMPLETE
+        project.root / "out" / folder_name(symbol) for symbol in COMPLETE
     ]
     assert [read_metrics(folder)["symbol"] for folder in folders] == COMPLETE
 
@@ -109,11 +109,11 @@ def test_stdout_is_the_folder_and_stderr_the_table(
     assert not list(project.database.parent.glob(".building-*"))
 
 
-def test_no_name_of_a_symbol_is_code_or_a_path(several: tuple) -> None:
+def test_a_symbol_of_any_script_has_a_folder(several: tuple) -> None:
     project, _, folders, _ = several
-    assert folders[0].parent.parent == project.root / "out"
-    assert read_metrics(folders[0])["symbol"] == ODD_NAME
-    assert not list(project.root.rglob("here"))
+    folder = project.root / "out" / "%E9%BE%99%E8%99%BE%3AA%2FB_c-1.USDT"
+    assert folders[3].parent == folder
+    assert read_metrics(folder / "latest")["symbol"] == ODD_NAME
 
 
 def test_a_symbol_that_lacks_an_input_is_not_evaluated_and_named(several: tuple) -> None:
@@ -132,7 +132,7 @@ def test_a_symbol_that_lacks_an_input_is_not_evaluated_and_named(several: tuple)
 
 
 def test_a_single_evaluated_bar_has_undefined_figures(several: tuple) -> None:
-    metrics = read_metrics(several[2][3])
+    metrics = read_metrics(several[2][2])
     assert metrics["symbol"] == SINGLE
     assert metrics["sample"]["evaluated_bars"] == 1
     for figures in metrics["strategies"].values():
@@ -166,7 +166,7 @@ def test_a_failed_test_leaves_no_folder_and_the_old_database(
     assert "Traceback" not in done.stderr
 
     failed = project.database.with_name("hedge.failed.duckdb")
-    assert f"duckdb {failed}" in done.stderr
+    assert f"duckdb -readonly {failed}" in done.stderr
     shown = subprocess.run(
         [
             DUCKDB,

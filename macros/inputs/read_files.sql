@@ -11,12 +11,44 @@
 
 {% macro input_layouts_query(glob) -%}
     with
+    -- the root first, then each column with its children behind it
+    nodes as (
+        select
+            file_name,
+            column_id,
+            name,
+            duckdb_type,
+            sum(coalesce(num_children, 0) - 1) over (
+                partition by file_name order by column_id
+            ) as nodes_to_come
+        from parquet_schema({{ sql_text(glob) }})
+    ),
+
+    -- a column's children come between it and the moment at which fewer are to come
+    columns_of_files as (
+        select
+            file_name,
+            column_id,
+            name,
+            duckdb_type,
+            lag(nodes_to_come) over (partition by file_name order by column_id)
+            < coalesce(
+                min(nodes_to_come) over (
+                    partition by file_name
+                    order by column_id
+                    rows between unbounded preceding and 2 preceding
+                ),
+                1e9
+            ) as is_top_level
+        from nodes
+    ),
+
     files as (
         select
             file_name,
             to_json(list({name: name, type: duckdb_type} order by column_id)) as columns
-        from parquet_schema({{ sql_text(glob) }})
-        where column_id > 0
+        from columns_of_files
+        where is_top_level
         group by file_name
     )
 
@@ -287,9 +319,7 @@
     read_parquet(
         [
             {%- for file in files %}
-            {{ sql_text(
-                file | replace('[', '[[]') | replace('*', '[*]') | replace('?', '[?]')
-            ) }},
+            {{ sql_path(file) }},
             {%- endfor %}
         ],
         filename = 'read_from', file_row_number = true, hive_partitioning = false
@@ -384,7 +414,14 @@
 
 
 {% macro number_expression(layout, candidates, is_required=false) -%}
-    {%- set column = fromjson(input_column(layout, candidates)) -%}
+    {%- set found = fromjson(input_columns(layout, candidates)) -%}
+    {%- if found | length > 1 -%}
+        {{- exceptions.raise_compiler_error(
+            layout.files[0] ~ ' has the columns ' ~ found | map(attribute='name') | join(', ')
+            ~ ' for one value. Keep the one that is meant.'
+        ) -}}
+    {%- endif -%}
+    {%- set column = found | first -%}
     {%- if column and is_number(column) -%}
         {{ sql_name(column.name) }}::double
     {%- elif column -%}
@@ -439,24 +476,46 @@
 
 {% macro symbol_filter() -%}
     {%- if var('symbol') | string | trim -%}
-    where symbol in (
+    where lower(symbol) in (
         {%- for symbol in (var('symbol') | string).split(',') %}
-        {{ sql_text(symbol | trim) }},
+        lower({{ sql_text(symbol | trim) }}),
         {%- endfor %}
     )
     {%- endif -%}
 {%- endmacro %}
 
 
+{#- As scripts/project.py has it, but for letters that are another form of a plain one. -#}
+{% macro is_plain_name(name) -%}
+    (
+        regexp_full_match({{ name }}, '[\p{L}0-9_/:][\p{L}\p{M}0-9_/:.-]*')
+        and not contains({{ name }}, '..')
+    )
+{%- endmacro %}
+
+
 {% macro input_column(layout, candidates) -%}
+    {{- tojson(fromjson(input_columns(layout, candidates)) | first | default(none)) -}}
+{%- endmacro %}
+
+
+{% macro input_columns(layout, candidates) -%}
     {%- set found = [] -%}
     {%- for candidate in candidates.split(',') -%}
         {%- set wanted = candidate | trim | lower -%}
+        {%- set namesakes = [] -%}
         {%- for column in layout.columns if column.name | lower == wanted -%}
-            {%- do found.append(column) -%}
+            {%- do namesakes.append(column) -%}
         {%- endfor -%}
+        {%- if namesakes | length > 1 -%}
+            {{- exceptions.raise_compiler_error(
+                layout.files[0] ~ ' has several columns of one name: '
+                ~ namesakes | map(attribute='name') | join(', ') ~ '. Keep one of them.'
+            ) -}}
+        {%- endif -%}
+        {%- do found.extend(namesakes) -%}
     {%- endfor -%}
-    {{- tojson(found[0] if found else none) -}}
+    {{- tojson(found) -}}
 {%- endmacro %}
 
 

@@ -6,3 +6,8 @@
 {% macro sql_name(name) -%}
     "{{ name | replace('"', '""') }}"
 {%- endmacro %}
+
+
+{% macro sql_path(path) -%}
+    {{- sql_text(path | replace('[', '[[]') | replace('*', '[*]') | replace('?', '[?]')) -}}
+{%- endmacro %}

@@ -16,7 +16,11 @@
 
 
 {% macro sweep_file_texts(path) -%}
-    read_csv({{ sql_text(path) }}, header = true, all_varchar = true, strict_mode = true)
+    read_csv(
+        {{ sql_text(path) }},
+        delim = ',', quote = '"', escape = '"',
+        header = true, all_varchar = true, strict_mode = true
+    )
 {%- endmacro %}
 
 

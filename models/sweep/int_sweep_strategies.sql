@@ -1,5 +1,5 @@
 -- One row per timeframe and strategy of the sweep: those of the file, and from the panel
--- naive, the benchmark and the selected strategy, where the file has no row of that name.
+-- naive, the benchmark and the selected strategy.
 -- Strategies of one series have the same target at each bar. Key: timeframe, strategy.
 {{ config(enabled=var('sweep') != '') }}
 
@@ -12,9 +12,7 @@ of_file as ({{ sweep_file_rows(var('sweep')) }}),
 of_panel as (
     select *
     from panel
-    where
-        strategy in ('naive', 'naive_hold', {{ sql_text(var('strategy')) }})
-        and strategy not in (select of_file.strategy from of_file)
+    where strategy in ('naive', 'naive_hold', {{ sql_text(var('strategy')) }})
 ),
 
 sweep_rows as (

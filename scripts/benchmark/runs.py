@@ -43,7 +43,7 @@ import json, sys, time
 start = time.perf_counter()
 from pathlib import Path
 from scripts import inputs, run
-from scripts.export import export, workers
+from scripts.export import publish, workers, written
 marks = {"Python starts": 0.0, "the inputs are looked at": time.perf_counter() - start}
 parse_event = run.parse_event
 def parse_and_mark(line):
@@ -62,7 +62,8 @@ marks["dbt starts"] = time.perf_counter() - start
 with workers() as pool:
     database = run.build(given, workspace, parsed=workspace / "none")
     marks["the run folder is written"] = time.perf_counter() - start
-    export(database, pool, workspace / "runs")
+    with written(database, pool, workspace / "runs") as samples:
+        publish(samples)
 marks["end"] = time.perf_counter() - start
 print(json.dumps(marks))
 """

@@ -1,8 +1,10 @@
--- What scripts.inputs refuses in a sweep's file, for a plain `dbt build`: names are
--- unique, and parameters those that a row of the seed may have.
+-- What scripts.inputs refuses in a sweep's file, for a plain `dbt build`: names are plain,
+-- unique and not the panel's, and parameters those that a row of the seed may have.
 {{ config(enabled=var('sweep') != '') }}
 
 with
+panel as (select strategy from {{ ref('hedge_strategies') }}),
+
 counted as (
     select
         *,
@@ -20,5 +22,6 @@ select
 from counted
 where
     rows_of_name > 1
-    or coalesce(strategy, '') = ''
+    or not coalesce({{ is_plain_name('strategy') }}, false)
+    or (not is_from_panel and strategy in (select panel.strategy from panel))
     or {{ has_unfit_parameters() }}

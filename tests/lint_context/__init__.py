@@ -35,6 +35,9 @@ def var(name: str, default: object = None) -> object:
     return PROJECT["vars"].get(name, default)
 
 
+builtins = SimpleNamespace(var=var)
+
+
 def run_query(query: str) -> SimpleNamespace:
     """Return a file's layout, which is all that models ask a database for."""
     columns = [{"name": name, "type": kind} for name, kind in LAYOUT.items()]
