@@ -46,7 +46,7 @@ from scripts.database import connect, one_row
 from scripts.files import locked
 from scripts.inputs import input_macros
 from scripts.market_files import glob_escape, shortened, sql_name
-from scripts.project import ROOT, InputError, folder_name, sql_text
+from scripts.project import ROOT, InputError, check_name, folder_name, sql_text
 from scripts.sample_data import remove_sample
 
 PRICES = ("open", "high", "low", "close")
@@ -79,8 +79,7 @@ DAY_MS = 86_400_000
 # the median |rate| of real coins is 0.00084 at most, though single ones reach some per cent
 LEAST_ODD_RATE = 0.005
 # 13 years of daily dumps
-MOST_FILES = 5_000
-LONGEST_NAME = 200
+MAX_FILES = 5_000
 ELSEWHERE = "move it away, or choose another --out."
 
 
@@ -141,9 +140,9 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     arguments.out = arguments.out.expanduser().absolute()
     arguments.rows = "prints" if arguments.kind == "funding" else "bars"
-    if len(arguments.file) > MOST_FILES:
+    if len(arguments.file) > MAX_FILES:
         raise InputError(
-            f"{len(arguments.file):,} files were given, and at most {MOST_FILES:,} are imported at"
+            f"{len(arguments.file):,} files were given, and at most {MAX_FILES:,} are imported at"
             " once: import them in several calls, a later one extends the earlier."
         )
     symbol = normalised(checked_symbol("--symbol", arguments.symbol))
@@ -159,25 +158,9 @@ def checked_symbol(what: str, text: str) -> str:
     Raises InputError for anything but a name; what says whose symbol it is.
     """
     symbol = unicodedata.normalize("NFKC", text.strip())
-    _check_symbol(what, symbol)
+    # a longer one is refused, and need not be shown
+    check_name(what, symbol[:300])
     return symbol
-
-
-def _check_symbol(what: str, name: str) -> None:
-    """Refuse what is no name: letters of any script, digits and - _ / : . are."""
-    is_plain = all(
-        letter in "0123456789-_/:."
-        or unicodedata.category(letter)[0] == "L"
-        or (place and unicodedata.category(letter) in ("Mn", "Mc"))
-        for place, letter in enumerate(name)
-    )
-    if not name or not is_plain or name[0] in "-." or ".." in name:
-        raise InputError(
-            f"{what} is {shortened(name)!r}: use letters, digits and - _ / : . only, without - or ."
-            " at the start and without two dots in a row."
-        )
-    if len(folder_name(name)) > LONGEST_NAME:
-        raise InputError(f"{what} is too long ({name[:40]}…): shorten it.")
 
 
 def normalised(symbol: str) -> str:

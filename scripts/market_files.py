@@ -13,7 +13,6 @@ import io
 import json
 import os
 import re
-import shutil
 import stat
 import zipfile
 import zlib
@@ -59,20 +58,6 @@ UNREADABLE = {
 }
 # what tells that an exchange's answer is no data, and why
 MESSAGE_KEYS = {"msg", "retMsg", "message", "error"}
-# tables of a strategy with its indicators have some hundreds; each costs time in every query
-MOST_COLUMNS = 1_000
-# 38 years of minutes
-MOST_ROWS = 20_000_000
-# twenty years of one-minute klines as CSV take 1.4 GB
-MOST_BYTES = 2 << 30
-# deflate makes prices 3 to 30 times smaller, and nothing more than 1,032 times
-MOST_UNPACKED_TO_PACKED = 200
-# below this a file may be as repetitive as it likes
-FREELY_UNPACKED_BYTES = 64 << 20
-# a bar takes 200 bytes; a line is held in memory as a whole
-LONGEST_LINE_BYTES = 1 << 20
-# what lists the columns and row groups of a parquet file: 1,000 columns in 500 groups
-LONGEST_FOOTER_BYTES = 64 << 20
 INTERVALS_MS = {
     "1m": 60_000,
     "3m": 180_000,
@@ -95,6 +80,16 @@ MAX_UNPACKED_BYTES = 4 << 30
 MAX_UNPACK_RATIO = 100
 # the bit of a member's flags
 ENCRYPTED = 1
+# a short file may be as repetitive as it likes
+FREELY_UNPACKED_BYTES = 64 << 20
+# tables of a strategy with its indicators have some hundreds; each costs time in every query
+MAX_COLUMNS = 1_000
+# 38 years of minutes
+MAX_ROWS = 20_000_000
+# a row of MAX_COLUMNS fits; a line is held in memory as a whole
+MAX_TABLE_LINE_BYTES = 1 << 20
+# what lists the columns and row groups of a parquet file: MAX_COLUMNS in 500 groups
+MAX_FOOTER_BYTES = 64 << 20
 # A row of a kline has at most 200 bytes; reading a header takes the square of a line's length.
 MAX_LINE_BYTES = 8 << 10
 
@@ -162,7 +157,7 @@ def csv_header(path: Path, delimiter: str = ",") -> list[str] | None:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = iter(lambda: file.readline(LONGEST_LINE_BYTES), "")
+            lines = iter(lambda: file.readline(MAX_TABLE_LINE_BYTES), "")
             first = next(csv.reader(lines, delimiter=delimiter), None)
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is not a CSV file ({error}): check where it is from.") from error
@@ -245,10 +240,10 @@ def unpacked(path: Path, folder: Path) -> tuple[Path, str]:
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise InputError(f"{path} cannot be unpacked ({error}): download it again.") from error
         return target, "gzipped "
-    if size > MOST_BYTES:
+    if size > MAX_UNPACKED_BYTES:
         raise InputError(
-            f"{path} has {size / 1e9:.1f} GB, and at most {MOST_BYTES / 1e9:.1f} GB are read:"
-            " import it in parts, a later one extends the earlier."
+            f"{path} has {size / 1e9:.1f} GB, and at most {MAX_UNPACKED_BYTES / 1e9:.1f} GB are"
+            " read: import it in parts, a later one extends the earlier."
         )
     target.symlink_to(path.absolute())
     return target, ""
@@ -264,15 +259,15 @@ def copy_within_bounds(
     unpacked_bytes = 0
     while chunk := packed.read(1 << 20):
         unpacked_bytes += len(chunk)
-        if unpacked_bytes > FREELY_UNPACKED_BYTES + MOST_UNPACKED_TO_PACKED * bytes_read():
+        if unpacked_bytes > FREELY_UNPACKED_BYTES + MAX_UNPACK_RATIO * bytes_read():
             raise InputError(
-                f"{path} unpacks to more than {MOST_UNPACKED_TO_PACKED} times its size, as no table"
+                f"{path} unpacks to more than {MAX_UNPACK_RATIO} times its size, as no table"
                 " of bars or prints does: check where it comes from."
             )
-        if unpacked_bytes > MOST_BYTES:
+        if unpacked_bytes > MAX_UNPACKED_BYTES:
             raise InputError(
-                f"{path} unpacks to more than {MOST_BYTES / 1e9:.1f} GB: import it in parts, a"
-                " later one extends the earlier."
+                f"{path} unpacks to more than {MAX_UNPACKED_BYTES / 1e9:.1f} GB: import it in"
+                " parts, a later one extends the earlier."
             )
         plain.write(chunk)
 
@@ -322,7 +317,7 @@ def check_parquet(path: Path) -> None:
     """Refuse a parquet file that is damaged, or whose columns or rows are too many."""
     check_is_parquet(str(path))
     footer = int.from_bytes(last_bytes(path, 8)[:4], "little")
-    if footer > LONGEST_FOOTER_BYTES:
+    if footer > MAX_FOOTER_BYTES:
         raise InputError(
             f"{path} lists its columns and row groups in {footer / 1e6:,.0f} MB: write it again"
             " with fewer of them."
@@ -349,9 +344,9 @@ def read_feather(path: Path) -> pa.Table:
 
 def check_row_count(path: Path, rows: int) -> None:
     """Refuse a table that is too long."""
-    if rows > MOST_ROWS:
+    if rows > MAX_ROWS:
         raise InputError(
-            f"{path} has {rows:,} rows, and at most {MOST_ROWS:,} are read: import it in parts, a"
+            f"{path} has {rows:,} rows, and at most {MAX_ROWS:,} are read: import it in parts, a"
             " later one extends the earlier."
         )
 
@@ -360,9 +355,9 @@ def check_columns(path: Path, names: Iterable[str]) -> None:
     """Refuse columns that are too many, or whose names differ in letter case only."""
     known: dict[str, str] = {}
     for place, name in enumerate(names, start=1):
-        if place > MOST_COLUMNS:
+        if place > MAX_COLUMNS:
             raise InputError(
-                f"{path} has more than {MOST_COLUMNS:,} columns: keep those of the time, the prices"
+                f"{path} has more than {MAX_COLUMNS:,} columns: keep those of the time, the prices"
                 " and the volume, or the rate."
             )
         other = known.setdefault(name.lower(), name)
@@ -375,7 +370,7 @@ def check_text(path: Path, *, is_csv: bool = False) -> None:
     """Refuse bytes that no text has, and a CSV with an open quote or an endless line."""
     quotes = 0
     with path.open("rb") as file:
-        while chunk := file.read(LONGEST_LINE_BYTES):
+        while chunk := file.read(MAX_TABLE_LINE_BYTES):
             if b"\0" in chunk:
                 raise InputError(
                     f"{path} holds NUL bytes, as UTF-16 text and damaged files do: save it as"
@@ -383,10 +378,10 @@ def check_text(path: Path, *, is_csv: bool = False) -> None:
                 )
             if is_csv:
                 quotes += chunk.count(b'"')
-                if len(chunk) == LONGEST_LINE_BYTES and not (b"\n" in chunk or b"\r" in chunk):
+                if len(chunk) == MAX_TABLE_LINE_BYTES and not (b"\n" in chunk or b"\r" in chunk):
                     raise InputError(
-                        f"{path} has a line of more than {LONGEST_LINE_BYTES / 1e6:.0f} MB: write a"
-                        " line for each row."
+                        f"{path} has a line of more than {MAX_TABLE_LINE_BYTES / 1e6:.0f} MB:"
+                        " write a line for each row."
                     )
     if quotes % 2:
         raise InputError(f"{path} has a quote that is not closed: write or download it again.")
