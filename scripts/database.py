@@ -138,10 +138,11 @@ def plots_of(connection: duckdb.DuckDBPyConnection, symbol: str) -> tuple[str, .
 
 def one_row(cursor: duckdb.DuckDBPyConnection) -> tuple[Any, ...]:
     """Return the row of a query that has one; raises LookupError where none came back."""
-    row = cursor.fetchone()
-    if row is None:
+    # all of them: a result that is not read to its end keeps the connection busy
+    found: list[tuple[Any, ...]] = cursor.fetchall()
+    if not found:
         raise LookupError("a query that gives one row gave none")
-    return row
+    return found[0]
 
 
 def rows(

@@ -113,7 +113,7 @@ def test_a_name_that_is_not_utf8_is_refused(project: Project, tmp_path: Path, fl
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("kilobytes", [450_000, 700_000, 1_000_000])
+@pytest.mark.parametrize("kilobytes", [700_000, 1_000_000])
 def test_little_memory_is_told(
     new_project: Callable[[], Project], tmp_path: Path, kilobytes: int
 ) -> None:
