@@ -119,7 +119,7 @@ def module(name: str, *arguments: object) -> list[str | bytes]:
 
 
 def without_override() -> None:
-    """Make permissions of files count for root too: drop what overrides them from what exec gets."""
+    """Make the permissions of files count for root too."""
     if os.geteuid() == 0:
         for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
             ctypes.CDLL(None, use_errno=True).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
@@ -266,7 +266,7 @@ def test_symbols_that_differ_only_unseen_are_refused(refused) -> None:
 # --------------------------------------------------------------------------- run: paths
 
 
-@pytest.mark.parametrize("scheme", ["http", "httpfs-s3", "file"])
+@pytest.mark.parametrize("scheme", ["http", "s3", "file"])
 def test_an_input_is_never_fetched_from_a_url(
     refused, legs: dict[str, Path], tmp_path: Path, scheme: str
 ) -> None:
@@ -274,7 +274,7 @@ def test_an_input_is_never_fetched_from_a_url(
         shutil.copy(legs["spot"], server.root / "spot.parquet")
         url = {
             "http": f"{server.url}/spot.parquet",
-            "httpfs-s3": f"s3://spot/spot.parquet?s3_endpoint=127.0.0.1:{server.server_port}",
+            "s3": f"s3://spot/spot.parquet?s3_endpoint=127.0.0.1:{server.server_port}",
             "file": f"file://{legs['spot']}",
         }[scheme]
         refused(instead={"spot": url}, named=("--spot",))
@@ -301,7 +301,7 @@ def test_a_hostile_file_name_reaches_no_terminal_raw(refused, tmp_path: Path, na
     refused(instead={"spot": tmp_path / name}, named=("parquet",))
 
 
-@pytest.mark.parametrize("how", ["same", "symlink", "hard link", "glob"])
+@pytest.mark.parametrize("how", ["same", "symlink", "hard link"])
 def test_one_file_is_not_taken_for_both_legs(
     refused, legs: dict[str, Path], tmp_path: Path, how: str
 ) -> None:
@@ -312,7 +312,7 @@ def test_one_file_is_not_taken_for_both_legs(
         shutil.copy(legs["spot"], tmp_path / "spot.parquet")
         other.hardlink_to(tmp_path / "spot.parquet")
     spot = tmp_path / "spot.parquet" if how == "hard link" else legs["spot"]
-    perp = {"same": spot, "glob": f"{spot.parent}/sp?t.parquet"}.get(how, other)
+    perp = spot if how == "same" else other
     refused(instead={"spot": spot, "perp": perp}, named=("--perp",))
 
 
@@ -445,10 +445,12 @@ def test_a_hostile_parquet_file_is_refused_by_name(refused, tmp_path: Path, kind
 def test_a_file_whose_name_is_no_text_is_refused_or_read(
     project: Project, legs: dict[str, Path], tmp_path: Path
 ) -> None:
-    """A name in Latin-1, beside a perp file that is missing: the fault that is told is the latter."""
+    """A name in Latin-1, beside a perp file that is missing."""
     name = os.fsencode(tmp_path) + b"/spot_\xe9.parquet"
     shutil.copy(legs["spot"], name)
-    done = ended(module("run", "--spot", name, "--perp", tmp_path / "absent.parquet"), project.root)
+    done = ended(
+        module("run", *flags(legs, spot=name, perp=tmp_path / "absent.parquet")), project.root
+    )
     check_refused(done)
     assert "absent.parquet" in done.err or "spot_" in done.err
 
@@ -468,9 +470,7 @@ def test_a_file_whose_name_is_no_text_is_refused_or_read(
         ("cell", "strategy,beta_window\nodd,99999999999999999999\n"),
         ("cell", "strategy,beta_window\nodd,\x1b[31m20\n"),
         ("cell", 'strategy,estimator\nodd,"rolling\' or 1=1 --"\n'),
-        ("strategy", "strategy,beta_window\n\x1b[31mred,20\n"),
-        ("strategy", 'strategy,beta_window\n"a\nerror: b",20\n'),
-        ("strategy", "strategy,beta_window\nb\u202ea,20\n"),
+        ("strategy", 'strategy,beta_window\n\x1b[31mred,20\n"a\nerror: b",20\nb\u202ea,20\n'),
         ("strategy", "strategy,beta_window\nsame,20\nsame,21\n"),
         ("strategy", "strategy,beta_window\n,20\n"),
         ("strategy", "strategy,beta_window\nnaive,20\n"),
@@ -515,12 +515,11 @@ def test_a_sweep_that_is_no_table_is_refused(refused, tmp_path: Path, kind: str)
 
 
 def test_a_fault_is_told_by_its_code_with_stdout_and_stderr_closed(
-    project: Project, tmp_path: Path
+    project: Project, legs: dict[str, Path], tmp_path: Path
 ) -> None:
+    command = module("run", *flags(legs, spot=tmp_path / "absent.parquet"))
     for shell in ('exec "$@" >&-', 'exec "$@" 2>&-', 'exec "$@" >/dev/full', 'exec "$@" >&- 2>&-'):
-        done = ended(
-            module("run", "--spot", tmp_path / "absent.parquet"), project.root, shell=shell
-        )
+        done = ended(command, project.root, shell=shell)
         assert done.code == 2, (shell, done.err)
         assert done.out == "", shell
         if "2>&-" not in shell:
@@ -645,20 +644,19 @@ def bomb(megabytes: int) -> Iterator[bytes]:
 def zip_bomb(megabytes: int) -> bytes:
     """Return a zip of a few hundred kilobytes whose member is huge."""
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        with archive.open("BTCUSDT-1h-2024-01.csv", "w", force_zip64=True) as member:
-            for part in bomb(megabytes):
-                member.write(part)
+    with (
+        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("BTCUSDT-1h-2024-01.csv", "w", force_zip64=True) as member,
+    ):
+        for part in bomb(megabytes):
+            member.write(part)
     return packed.getvalue()
 
 
 def gzip_bomb(megabytes: int) -> bytes:
-    """Return the same, gzipped."""
-    packed = io.BytesIO()
-    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1) as stream:
-        for part in bomb(megabytes):
-            stream.write(part)
-    return packed.getvalue()
+    """Return the same, gzipped; equal members one after the other are one stream."""
+    begin, *_ = bomb(0)
+    return gzip.compress(begin) + gzip.compress(b"0" * 50_000_000, 1) * (megabytes // 50)
 
 
 LAST = 1_704_067_200_000 + 3_600_000 * 20
@@ -719,8 +717,8 @@ HOSTILE_IMPORTS: dict[str, tuple[str, Callable[[], bytes | str]]] = {
     "a zip of nothing": ("x.zip", lambda: zip_of()),
     "a zip cut short": ("x.zip", lambda: zip_of(("a.csv", closes().encode()))[:-30]),
     "a zip that names an escape": ("x.zip", lambda: zip_of(("\x1b[31m\u202e.csv", b"no\n1\n"))),
-    "a zip that is a bomb": ("x.zip", lambda: zip_bomb(3_000)),
-    "a gzip that is a bomb": ("x.csv.gz", lambda: gzip_bomb(3_000)),
+    "a zip that is a bomb": ("x.zip", lambda: zip_bomb(1_500)),
+    "a gzip that is a bomb": ("x.csv.gz", lambda: gzip_bomb(1_500)),
     "HTML": ("x.csv", lambda: "<!doctype html><script>alert(1)</script>"),
     "a pickle": ("x.pkl", lambda: b"\x80\x04cos\nsystem\n(S'touch pwned'\ntR."),
     "a pickle named feather": ("x.feather", lambda: b"\x80\x04cos\nsystem\n(S'touch pwned'\ntR."),
@@ -771,7 +769,7 @@ def test_what_is_no_file_is_not_imported(imported, tmp_path: Path, kind: str) ->
         path.chmod(0)
     given = {"device": "/dev/zero", "url": "http://127.0.0.1:9/x.csv"}.get(kind, path)
     before = tree(tmp_path)
-    check_refused(imported(given, limit_s=15, before=without_override), str(given))
+    check_refused(imported(given, limit_s=15, before=without_override), Path(given).name)
     assert tree(tmp_path) == before
 
 
@@ -795,7 +793,12 @@ def test_what_is_no_file_is_not_imported(imported, tmp_path: Path, kind: str) ->
 )
 def test_a_hostile_symbol_is_not_imported(imported, tmp_path: Path, symbol) -> None:
     (tmp_path / "x.csv").write_text(closes())
-    check_refused(imported(tmp_path / "x.csv", symbol=symbol), "--symbol")
+    done = imported(tmp_path / "x.csv", symbol=symbol)
+    if done.code == 0 and symbol in {"../../evil", "/tmp/evil"}:  # what stands for exchanges' names
+        assert re.fullmatch(r"imported_spot_(TMP)?EVIL_1h\.parquet", tree(tmp_path / "out")[0])
+        assert len(tree(tmp_path)) == 3
+        return
+    check_refused(done, "--symbol")
     assert tree(tmp_path) == ["x.csv"]
 
 
@@ -998,24 +1001,28 @@ def test_a_hostile_symbol_is_not_asked_for(fetched, server, tmp_path: Path, symb
         "http://",
         "http://127.0.0.1:99999",
         "http://[::1",
-        "http://127.0.0.1:9/\r\nX-Evil: 1",
-        "http://127.0.0.1:9/\x1b[31m",
+        "SERVER/\r\nX-Evil: 1",
+        "SERVER/\x1b[31m",
         "javascript:alert(1)",
-        "http://127.0.0.1:9?x=",
+        "SERVER?x=",
+        "SERVER#x",
         "http://１２７.0.0.1:9",
         "",
     ],
 )
-def test_a_hostile_address_is_refused(fetched, tmp_path: Path, url: str) -> None:
-    check_refused(fetched(url=url), "--base-url")
+def test_a_hostile_address_is_refused(fetched, server, tmp_path: Path, url: str) -> None:
+    check_refused(fetched(url=url.replace("SERVER", server.url)), "--base-url")
     assert tree(tmp_path) == []
 
 
-def test_a_password_in_the_address_is_not_told(fetched, tmp_path: Path) -> None:
-    done = fetched("--timeout", "1", url="http://user:hunter2@127.0.0.1:9")
-    check_refused(done)
-    assert "hunter2" not in done.err
-    assert tree(tmp_path) == []
+def test_a_password_in_the_address_is_not_told(fetched, server, tmp_path: Path) -> None:
+    """Neither in what is said, nor in what is left."""
+    server.misbehave_always(SPOT_PATH, dump_server.status(403))
+    done = fetched("--timeout", "1", url=server.url.replace("http://", "http://user:hunter2@"))
+    assert done.code in {1, 2}
+    assert "Traceback" not in done.err
+    assert "hunter2" not in done.err + done.out
+    assert not any(b"hunter2" in content for content in contents(tmp_path).values())
 
 
 @pytest.mark.parametrize(
@@ -1029,7 +1036,6 @@ def test_a_password_in_the_address_is_not_told(fetched, tmp_path: Path) -> None:
         ("--end", "9999-12"),
         ("--end", "2024-01; id"),
         ("--jobs", "0"),
-        ("--jobs", "1_0"),
         ("--jobs", "999999999"),
         ("--timeout", "nan"),
         ("--timeout", "inf"),
@@ -1101,65 +1107,129 @@ TWO = zip_of(
     ("a.csv", table(bars("spot", "2024-01")).encode()),
     ("b.csv", table(bars("spot", "2024-01")).encode()),
 )
+JANUARY = zipped(dump=table(bars("spot", "2024-01")))
+
+
+def marked(content: bytes) -> str:
+    """Return a checksum as another system's tool might write it."""
+    return f"\ufeff{hashlib.sha256(content).hexdigest().upper()} *{Path(SPOT_PATH).name}\r\n"
+
+
 HOSTILE_ANSWERS: dict[str, Callable[[], object]] = {
     "a redirect to a file": lambda: header("Location", "file:///etc/passwd", b"", 302),
     "a redirect in a loop": lambda: header("Location", f"/{SPOT_PATH}", b"", 302),
     "a negative length": lambda: header("Content-Length", "-1"),
-    "a length that is no number": lambda: header("Content-Length", "\u0661"[:0] + "0x10"),
-    "a length too long": lambda: header("Content-Length", "9" * 15),
+    "a length that is no number": lambda: header("Content-Length", "0x10"),
     "a length of one": lambda: header("Content-Length", "1"),
     "a page of HTML": lambda: header("Content-Type", "text/html", b"<html>\x1b[31m log in</html>"),
-    "a bomb for an encoding": lambda: header("Content-Encoding", "gzip", gzip_bomb(2_000)),
-    "a wait of years": lambda: header("Retry-After", "999999999", b"", 429),
-    "chunks without an end": lambda: endless_chunks,
-    "a drip without an end": lambda: endless_drip,
+    "a bomb for an encoding": lambda: header("Content-Encoding", "gzip", gzip_bomb(1_500)),
     "a path in the zip": lambda: wrong_zip(EVIL),
     "two members": lambda: wrong_zip(TWO),
-    "a zip that is a bomb": lambda: wrong_zip(zip_bomb(3_000)),
-    "a checksum of another file": lambda: wrong_zip(
-        zipped(dump=table(bars("spot", "2024-01"))),
-        hashlib.sha256(zipped(dump=table(bars("spot", "2024-01")))).hexdigest() + "  other.zip\n",
-    ),
+    "a zip that is a bomb": lambda: wrong_zip(zip_bomb(1_500)),
     "a huge checksum": lambda: wrong_zip(zipped(dump="x"), "0" * 50_000_000),
     "an empty checksum": lambda: wrong_zip(zipped(dump="x"), "\n"),
     "a checksum of escapes": lambda: wrong_zip(zipped(dump="x"), "\x1b[31m\u202e" * 20),
+    "a checksum with a mark and in capitals": lambda: wrong_zip(JANUARY, marked(JANUARY)),
     "rows of another month": lambda: wrong_zip(changed_bars(lambda _: bars("spot", "2024-02"))),
     "rows of another size": lambda: wrong_zip(changed_bars(lambda _: bars("spot", "2024-01", 60))),
     "a negative price": lambda: wrong_zip(changed_bars(with_cell(4, "-1"))),
     "a price nan": lambda: wrong_zip(changed_bars(with_cell(4, "nan"))),
     "a price 1e999": lambda: wrong_zip(changed_bars(with_cell(4, "1e999"))),
+    "a price 1_0": lambda: wrong_zip(changed_bars(with_cell(4, "1_0"))),
     "an escape for a price": lambda: wrong_zip(changed_bars(with_cell(4, "\x1b[31m\u202e"))),
-    "two rows of a time": lambda: wrong_zip(
-        changed_bars(lambda rows: [*rows, [*rows[-1][:4], "55", *rows[-1][5:]]])
-    ),
     "no rows": lambda: wrong_zip(changed_bars(lambda _: [])),
     "a row cut short": lambda: wrong_zip(changed_bars(lambda rows: [*rows[:-1], rows[-1][:4]])),
 }
+# what happens once, to the first of several attempts
+HOSTILE_ONCE = {
+    "a length too long": header("Content-Length", "9" * 15),
+    "a wait of years": header("Retry-After", "999999999", b"", 429),
+    "a wait that is no number": header("Retry-After", "\x1b[31m-1e999", b"", 503),
+    "chunks without an end": endless_chunks,
+    "a drip without an end": endless_drip,
+}
+
+
+@pytest.fixture(scope="module")
+def clean_fetch(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What a fetch of a month leaves where nothing is wrong."""
+    folder = tmp_path_factory.mktemp("clean_fetch")
+    with serving(folder / "root") as server:
+        server.publish_months("2024-01")
+        command = module("fetch", "--symbol", "BTCUSDT", *DAY, "--base-url", server.url)
+        done = ended([*command, "--out", str(folder / "out")], project.root)
+    assert done.code == 0, done.err
+    files = contents(folder / "out")
+    assert len(files) == 3
+    return files
+
+
+def check_fetched(done: Ended, out: Path, clean: dict[str, bytes]) -> None:
+    """Check that a fetch has what a clean one has, or that only spot is refused, by its dump."""
+    told = f"exit code {done.code}\nstdout: {done.out[-600:]!r}\nstderr: {done.err[-1500:]!r}"
+    assert "Traceback" not in done.err, told
+    assert printable(done.out + done.err), told
+    assert done.peak_mb < 1_000, f"{done.peak_mb:.0f} MB"
+    files = contents(out)
+    if done.code == 0:
+        assert files == clean, told
+        return
+    faults = [line for line in done.err.splitlines() if line.startswith("error: ")]
+    assert done.code in {1, 2}, told
+    assert 1 <= len(faults) <= 2, told
+    assert Path(SPOT_PATH).name in faults[0], told
+    assert len(done.err) < 2_000, told
+    assert not [name for name in files if "spot" in name], told
+    assert files.items() <= clean.items(), told
 
 
 @pytest.mark.parametrize("kind", HOSTILE_ANSWERS)
-def test_a_hostile_answer_becomes_no_bars(fetched, server, tmp_path: Path, kind: str) -> None:
+def test_a_hostile_answer_becomes_no_bars(
+    fetched, server, clean_fetch, tmp_path: Path, kind: str
+) -> None:
     faults = HOSTILE_ANSWERS[kind]()
     if isinstance(faults, tuple):
         server.misbehave_always(SPOT_PATH, faults[0])
         server.misbehave_always(f"{SPOT_PATH}.CHECKSUM", faults[1])
     else:
         server.misbehave_always(SPOT_PATH, faults)
-    done = fetched("--timeout", "1", limit_s=25)
-    check_refused(done, Path(SPOT_PATH).name)
-    assert [path for path in tree(tmp_path) if path != "out"] == []
+    check_fetched(fetched("--timeout", "1", limit_s=25), tmp_path / "out", clean_fetch)
     assert not [path for path in tree(tmp_path.parent) if "evil" in path]
 
 
-def test_a_redirect_to_another_host_is_not_followed(fetched, server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", HOSTILE_ONCE)
+def test_an_answer_without_an_end_is_given_up(
+    fetched, server, clean_fetch, tmp_path: Path, kind: str
+) -> None:
+    """The next attempt has the file; or it is refused."""
+    server.misbehave(SPOT_PATH, HOSTILE_ONCE[kind])
+    check_fetched(fetched("--timeout", "1", limit_s=15), tmp_path / "out", clean_fetch)
+
+
+def test_the_last_of_two_rows_of_a_time_wins_and_is_told(fetched, server, tmp_path: Path) -> None:
+    dump = changed_bars(lambda rows: [*rows, [*rows[-1][:4], "55", *rows[-1][5:]]])
+    server.misbehave_always(SPOT_PATH, wrong_zip(dump)[0])
+    server.misbehave_always(f"{SPOT_PATH}.CHECKSUM", wrong_zip(dump)[1])
+    done = fetched("--timeout", "1")
+    assert done.code == 0, done.err
+    assert f"{Path(SPOT_PATH).name}: 1 row" in done.err
+    (file,) = (tmp_path / "out").glob("*spot*")
+    with duckdb.connect() as connection:
+        rows = connection.execute("select close from read_parquet(?)", [str(file)]).fetchall()
+    assert len(rows) == 31
+    assert rows[-1] == (55,)
+
+
+def test_what_another_host_has_is_held_to_the_checksum_of_the_first(
+    fetched, server, clean_fetch, tmp_path: Path
+) -> None:
     with serving(tmp_path / "other") as other:
-        other.publish_months("2024-01")
+        other.publish("spot", "2024-01", changed_bars(with_cell(4, "77")))
         address = f"http://localhost:{other.server_port}/{SPOT_PATH}"
         server.misbehave_always(SPOT_PATH, header("Location", address, b"", 302))
         done = fetched("--timeout", "1")
-        assert other.asked == []
-    check_refused(done, Path(SPOT_PATH).name)
-    assert not (tmp_path / "out").exists() or tree(tmp_path / "out") == []
+    assert done.code != 0
+    check_fetched(done, tmp_path / "out", clean_fetch)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -1171,21 +1241,19 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_fetches_at_once_and_killed_leave_what_one_leaves(fetched, server, tmp_path: Path) -> None:
-    """Also with a hostile environment, and a folder whose name is no text."""
-    clean = fetched(out=tmp_path / "clean")
-    assert clean.code == 0, clean.err
-    files = contents(tmp_path / "clean")
-    assert len(files) == 3
-    out = os.fsencode(tmp_path) + b"/out '\"$(id)*\xe9"
+@pytest.mark.parametrize("name", [b"out '\"$(id) {{ 7*7 }}", b"out [x]*?", b"out\xe9"])
+def test_fetches_at_once_and_killed_leave_what_one_leaves(
+    fetched, server, clean_fetch, tmp_path: Path, name: bytes
+) -> None:
+    """Also into a folder with a hostile name, in a poor environment."""
+    out = os.fsencode(tmp_path) + b"/" + name
     environment = {
         "LC_ALL": "C",
         "PYTHONIOENCODING": "ascii:strict",
         "HOME": None,
         "TMPDIR": "/nonexistent",
-        "http_proxy": None,
     }
-    server.delay_s = 0.3
+    server.delay_s = 0.2
     with ThreadPoolExecutor(4) as pool:
         attempts = [
             pool.submit(fetched, out=out, env=environment, kill=kill)
@@ -1199,22 +1267,8 @@ def test_fetches_at_once_and_killed_leave_what_one_leaves(fetched, server, tmp_p
         assert done.code == 0 or (done.code == 2 and done.err.count("\n") == 1), done.err
     again = fetched(out=out, env=environment)
     assert again.code == 0, again.err
-    assert contents(Path(os.fsdecode(out))) == files
-
-
-def test_a_checksum_with_a_mark_or_capitals_is_the_same_checksum(
-    fetched, server, tmp_path: Path
-) -> None:
-    content = (server.root / SPOT_PATH).read_bytes()
-    told = codecs.BOM_UTF8 + hashlib.sha256(content).hexdigest().upper().encode()
-    answer = b"%s *%s\r\n" % (told, Path(SPOT_PATH).name.encode())
-    server.misbehave_always(f"{SPOT_PATH}.CHECKSUM", lambda handler, _: handler.answer(200, answer))
-    done = fetched("--timeout", "1")
-    if done.code:
-        check_refused(done, "CHECKSUM")
-        assert not (tmp_path / "out").exists() or tree(tmp_path / "out") == []
-    else:
-        assert len(contents(tmp_path / "out")) == 3
+    assert printable(again.out + again.err), again.out + again.err
+    assert contents(Path(os.fsdecode(out))) == clean_fetch
 
 
 # --------------------------------------------------------------------------- whole runs
@@ -1285,7 +1339,7 @@ def hostile_files(bench: Bench) -> tuple[Ended, Path]:
     for number in range(10_000):
         spot = spot.append_column(f"x{number} {{{{ 7*7 }}}}", other)
     pq.write_table(spot, folder / "spot.parquet", compression="zstd")
-    metadata = {b"symbol": b"EVIL", b"\x1b[31m": b"\xff\xfe", b"pandas": b"{", b"geo": b"{}"}
+    metadata = {b"symbol": b"EVIL", b"\x1b[31m": b"\xff\xfe", b"pandas": b"{"}
     perp = perp.replace_schema_metadata(metadata)
     with pq.ParquetWriter(folder / "perp.parquet", perp.schema) as writer:
         for start in range(0, N, 50):
@@ -1375,6 +1429,15 @@ def figures(folder: Path) -> dict:
     return json.loads((folder / "metrics.json").read_text())["strategies"]
 
 
+def check_figures(folder: Path, clean: Path) -> None:
+    """Check that the figures are those of another run folder, but for the order of additions."""
+    for strategy, expected in figures(clean).items():
+        assert figures(folder)[strategy] == pytest.approx(
+            expected, rel=1e-9, abs=1e-12, nan_ok=True
+        )
+    assert figures(folder).keys() == figures(clean).keys()
+
+
 @pytest.fixture(scope="module")
 def hostile(whole_runs: dict[str, Future]) -> tuple[Ended, dict[str, Path], Path]:
     """The run on hostile names: how it ended, its run folders by symbol, and its output folder."""
@@ -1394,7 +1457,7 @@ def test_hostile_names_are_text_in_all_that_a_run_leaves(hostile) -> None:
     assert set(folders) == {"CLEAN", *HOSTILE_SYMBOLS}
     assert len(done.out.splitlines()) == len(folders)
     for symbol, folder in folders.items():
-        assert figures(folder) == figures(folders["CLEAN"]), symbol
+        check_figures(folder, folders["CLEAN"])
         bars = pd.read_csv(folder / "prices_merged.csv")
         assert set(bars["symbol"]) == {symbol}
         assert len(bars) == N
@@ -1488,7 +1551,7 @@ def test_odd_parquet_files_give_the_figures_of_their_rows(whole_runs, hostile, r
     assert done.code == 0, done.err[-2_000:]
     assert "EVIL" not in done.err
     (folder,) = run_folders_in(out)
-    assert figures(folder) == figures(hostile[1]["CLEAN"])
+    check_figures(folder, hostile[1]["CLEAN"])
     names = {path.name for path in out.iterdir()}
     assert names == {"spot.parquet", "perp.parquet", "funding.parquet", "latest", folder.name}
 
@@ -1499,13 +1562,14 @@ def test_runs_at_once_with_closed_streams_give_the_figures(whole_runs, hostile, 
     assert unheard.out == ""
     assert quiet.code == 0, quiet.out
     assert "Traceback" not in unheard.err
+    assert "Traceback" not in quiet.out
     folders = run_folders_in(out)
     assert len(folders) == 2
     assert [Path(line) for line in quiet.out.splitlines()] == [
         folder for folder in folders if str(folder) in quiet.out.splitlines()
     ]
     for folder in folders:
-        assert figures(folder) == figures(hostile[1]["CLEAN"])
+        check_figures(folder, hostile[1]["CLEAN"])
 
 
 def test_a_run_that_is_killed_leaves_nothing(whole_runs, request) -> None:
@@ -1529,7 +1593,7 @@ def test_a_run_on_a_full_disk_is_told(whole_runs, hostile, request) -> None:
     folders = run_folders_in(out)
     assert len(folders) <= 1
     for folder in folders:
-        assert figures(folder) == figures(hostile[1]["CLEAN"])
+        check_figures(folder, hostile[1]["CLEAN"])
     assert {path.name for path in out.iterdir()} == {"latest", *(path.name for path in folders)}
 
 
@@ -1538,7 +1602,9 @@ def test_a_run_short_of_memory_is_told(whole_runs, hostile, request) -> None:
     assert "Traceback" not in done.err, done.err[-2_000:]
     if done.code == 0:
         (folder,) = run_folders_in(out)
-        assert figures(folder) == figures(hostile[1]["CLEAN"])
+        check_figures(folder, hostile[1]["CLEAN"])
     else:
-        check_refused(done, "memory")
+        assert done.code in {1, 2}
+        assert "memory" in done.err
+        assert done.out == ""
         assert not out.exists() or run_folders_in(out) == []
