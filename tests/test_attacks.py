@@ -6,8 +6,8 @@ left behind), or handled, with the figures of the clean input. Real processes an
 
 from __future__ import annotations
 
-import codecs
 import ctypes
+import functools
 import gzip
 import hashlib
 import html.parser
@@ -38,6 +38,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests import dump_server
 from tests.conftest import ROOT, Project, write_parquet
 from tests.dump_server import DumpServer, Handler, bars, dump_path, serving, table, zipped
 
@@ -220,9 +221,6 @@ def refused(project: Project, legs: dict[str, Path], tmp_path: Path) -> Callable
         ("slippage_bps", "٣"),  # an Arabic digit
         ("vol_target", "1e400"),  # read as infinity
         ("vol_target", "nan"),
-        ("slippage_bps", "0x10"),
-        ("fees_bps", "1,5"),
-        ("beta_window", "２０"),
         ("beta_window", "1_0"),
         ("vol_window", "３0d"),
         ("beta_window", "99999999999999999999"),  # beyond 64 bits
@@ -234,17 +232,13 @@ def test_an_odd_spelling_of_a_number_is_refused_by_its_flag(refused, flag, value
     assert "hedge_strategies.csv" not in done.err.split("; see")[0], done.err
 
 
-@pytest.mark.parametrize(
-    "value", ["1h' or '1'='1", "{{ 1 }}h", "１h", "1h;touch pwned", "-1h", "99999999999999h"]
-)
+@pytest.mark.parametrize("value", ["1h' or '1'='1", "{{ 1 }}h;touch pwned", "１h"])
 def test_a_timeframe_is_never_interpreted(refused, project: Project, value) -> None:
     refused(f"--timeframe={value}", named=("timeframe",))
     assert not (project.root / "pwned").exists()
 
 
-@pytest.mark.parametrize(
-    "value", ["{{ 7*7 }}", "x' or 1=1 --", "rolling_ols\x1b[2J", "naive\u202e"]
-)
+@pytest.mark.parametrize("value", ["{{ 7*7 }}' or 1=1 --", "rolling_ols\x1b[2J\u202e"])
 def test_a_strategy_is_never_interpreted(refused, value) -> None:
     done = refused("--strategy", value, named=("strategy",))
     assert "49" not in done.err
@@ -281,7 +275,7 @@ def test_an_input_is_never_fetched_from_a_url(
         assert server.asked == []
 
 
-@pytest.mark.parametrize("path", ["/dev/stdin", "-", "/dev/zero", "/dev/fd/0"])
+@pytest.mark.parametrize("path", ["-", "/dev/zero"])
 def test_an_input_that_is_no_file_is_refused(refused, path: str) -> None:
     refused(instead={"perp": path}, named=("--perp", path), limit_s=15)
 
@@ -291,14 +285,12 @@ def test_a_pipe_is_not_waited_for(refused, tmp_path: Path) -> None:
     refused(instead={"funding": tmp_path / "pipe.parquet"}, named=("pipe.parquet",), limit_s=15)
 
 
-@pytest.mark.parametrize(
-    "name", ["x\x1b[31m.parquet", "x\nerror: y.parquet", "x\u202egnp.parquet", "x\x9b31m.parquet"]
-)
-def test_a_hostile_file_name_reaches_no_terminal_raw(refused, tmp_path: Path, name: str) -> None:
-    """Whether the file is there (and no parquet) or not."""
-    refused(instead={"spot": tmp_path / name}, named=("spot",))
-    (tmp_path / name).write_bytes(b"not a parquet file")
-    refused(instead={"spot": tmp_path / name}, named=("parquet",))
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_hostile_file_name_reaches_no_terminal_raw(refused, tmp_path: Path, is_there) -> None:
+    path = tmp_path / "x\x1b[31m\nerror: y\u202egnp\x9b31m.parquet"
+    if is_there:
+        path.write_bytes(b"not a parquet file")
+    refused(instead={"spot": path}, named=("spot",))
 
 
 @pytest.mark.parametrize("how", ["same", "symlink", "hard link"])
@@ -316,7 +308,7 @@ def test_one_file_is_not_taken_for_both_legs(
     refused(instead={"spot": spot, "perp": perp}, named=("--perp",))
 
 
-@pytest.mark.parametrize("kind", ["file", "below a file", "device", "dangling link", "loop", ""])
+@pytest.mark.parametrize("kind", ["below a file", "device", "dangling link", "loop", ""])
 def test_an_output_path_that_cannot_be_a_folder_is_refused(refused, tmp_path: Path, kind) -> None:
     out = tmp_path / "taken"
     if kind == "dangling link":
@@ -378,8 +370,6 @@ def hostile_parquet(kind: str, path: Path) -> None:
     elif kind == "nested symbol":
         nested = pa.StructArray.from_arrays([pa.array(["BTC"] * N)], names=["symbol"])
         names, columns = [*names, "symbol"], [*columns, nested]
-    elif kind == "list of closes":
-        columns = [stamps, pa.array([[value] for value in spot["close"]])]
     elif kind == "boolean close":
         columns = [stamps, pa.array([True, False] * (N // 2))]
     elif kind == "far future":
@@ -390,16 +380,12 @@ def hostile_parquet(kind: str, path: Path) -> None:
             close,
         ]
     elif kind == "escape in a column":
-        names = ["timestamp", "\x1b[31mclose\nerror: \u202e"]
-    elif kind == "sql in a column":
-        names = ["timestamp", 'close"; drop table x; --']
+        names = ["timestamp", '\x1b[31mclose"; drop table x; --\nerror: \u202e']
     elif kind == "ten thousand other columns":
         names = ["timestamp", *(f"x{number}" for number in range(10_000))]
         columns = [stamps, *([close] * 10_000)]
     elif kind == "no rows":
         columns = [stamps[:0], close[:0]]
-    elif kind == "all null":
-        columns = [stamps, pa.nulls(N, pa.float64())]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pq.write_table(pa.Table.from_arrays(columns, names=names), path)
@@ -423,14 +409,11 @@ def hostile_parquet(kind: str, path: Path) -> None:
         "two times that disagree",
         "nested close",
         "nested symbol",
-        "list of closes",
         "boolean close",
         "far future",
         "escape in a column",
-        "sql in a column",
         "ten thousand other columns",
         "no rows",
-        "all null",
         "truncated",
         "lying footer",
         "broken pages",
@@ -464,21 +447,14 @@ def test_a_file_whose_name_is_no_text_is_refused_or_read(
         ("cell", "strategy,vol_target,is_vol_scaled\nodd,1_0,true\n"),
         ("cell", "strategy,vol_target,is_vol_scaled\nodd,１,true\n"),
         ("cell", "strategy,vol_target,is_vol_scaled\nodd,1e999,true\n"),
-        ("cell", "strategy,vol_target,is_vol_scaled\nodd,nan,true\n"),
-        ("cell", "strategy,beta_window\nodd,{{ 20 }}\n"),
-        ("cell", "strategy,beta_window\nodd,(select 20)\n"),
+        ("cell", "strategy,beta_window\nodd,{{ 20 }}\x1b[31m\n"),
         ("cell", "strategy,beta_window\nodd,99999999999999999999\n"),
-        ("cell", "strategy,beta_window\nodd,\x1b[31m20\n"),
         ("cell", 'strategy,estimator\nodd,"rolling\' or 1=1 --"\n'),
         ("strategy", 'strategy,beta_window\n\x1b[31mred,20\n"a\nerror: b",20\nb\u202ea,20\n'),
         ("strategy", "strategy,beta_window\nsame,20\nsame,21\n"),
-        ("strategy", "strategy,beta_window\n,20\n"),
         ("strategy", "strategy,beta_window\nnaive,20\n"),
         ("column", "strategy,beta_window,beta_window\nodd,20,21\n"),
-        ("column", "strategy,beta_window\x1b[31m\nodd,20\n"),
-        ("column", 'strategy,"x; drop table y"\nodd,20\n'),
-        ("table", "strategy,beta_window\n"),
-        ("table", ""),
+        ("column", "strategy,\x1b[31mbeta_window; drop table x\nodd,20\n"),
         ("table", "\x00" * 4096),
         ("table", '"' * 1_000_000),
         ("table", "strategy,beta_window\nodd,20,21,22\n"),
@@ -489,12 +465,7 @@ def test_a_hostile_sweep_is_refused_by_name(refused, tmp_path: Path, name, conte
     refused("--sweep", tmp_path / "sweep.csv", named=("sweep",))
 
 
-def test_a_sweep_in_utf_16_is_refused(refused, tmp_path: Path) -> None:
-    (tmp_path / "sweep.csv").write_text("strategy,beta_window\nodd,20\n", encoding="utf-16")
-    refused("--sweep", tmp_path / "sweep.csv", named=("sweep.csv",))
-
-
-@pytest.mark.parametrize("kind", ["folder", "pipe", "device", "url", "bomb"])
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device", "UTF-16", "bomb"])
 def test_a_sweep_that_is_no_table_is_refused(refused, tmp_path: Path, kind: str) -> None:
     path = tmp_path / "sweep.csv"
     if kind == "folder":
@@ -503,12 +474,10 @@ def test_a_sweep_that_is_no_table_is_refused(refused, tmp_path: Path, kind: str)
         os.mkfifo(path)
     elif kind == "bomb":
         path = tmp_path / "sweep.csv.gz"
-        with gzip.open(path, "wb", 1) as packed:
-            packed.write(b"strategy,beta_window\n")
-            for _ in range(100):
-                packed.write(b"x" * 3_000_000)
-    value = {"device": "/dev/zero", "url": "http://127.0.0.1:9/sweep.csv"}.get(kind, path)
-    refused("--sweep", value, named=("sweep",), limit_s=20)
+        path.write_bytes(gzip.compress(b"strategy,beta_window\n") + gzip_bomb(300))
+    elif kind == "UTF-16":
+        path.write_text("strategy,beta_window\nodd,20\n", encoding="utf-16")
+    refused("--sweep", "/dev/zero" if kind == "device" else path, named=("sweep",), limit_s=20)
 
 
 # --------------------------------------------------------------------------- run: environment
@@ -553,14 +522,12 @@ def test_a_fault_is_told_in_ascii_where_the_terminal_is_ascii(refused, tmp_path:
 # --------------------------------------------------------------------------- export, make
 
 
-@pytest.mark.parametrize("kind", ["absent", "folder", "text", "other", "truncated", "url", "pipe"])
+@pytest.mark.parametrize("kind", ["absent", "text", "other", "truncated", "url", "pipe"])
 def test_a_database_that_holds_no_build_is_refused(
     project: Project, tmp_path: Path, kind: str
 ) -> None:
     path = tmp_path / "build.duckdb"
-    if kind == "folder":
-        path.mkdir()
-    elif kind == "text":
+    if kind == "text":
         path.write_text("\x1b[31mnot a database" * 500)
     elif kind == "pipe":
         os.mkfifo(path)
@@ -641,6 +608,7 @@ def bomb(megabytes: int) -> Iterator[bytes]:
     yield from itertools.repeat(b"0" * 1_000_000, megabytes)
 
 
+@functools.cache
 def zip_bomb(megabytes: int) -> bytes:
     """Return a zip of a few hundred kilobytes whose member is huge."""
     packed = io.BytesIO()
@@ -662,9 +630,7 @@ def gzip_bomb(megabytes: int) -> bytes:
 LAST = 1_704_067_200_000 + 3_600_000 * 20
 HOSTILE_IMPORTS: dict[str, tuple[str, Callable[[], bytes | str]]] = {
     "empty file": ("x.csv", lambda: ""),
-    "only a byte order mark": ("x.csv", lambda: codecs.BOM_UTF8),
     "NUL bytes": ("x.csv", lambda: b"timestamp,close\n" + b"\x00" * 5_000),
-    "a NUL within a row": ("x.csv", lambda: closes("2024-01-02 00:00:00,1\x0023")),
     "UTF-16": ("x.csv", lambda: closes().encode("utf-16")),
     "a million quotes": ("x.csv", lambda: '"' * 1_000_000),
     "an open quote": ("x.csv", lambda: closes('"2024-01-02,1')),
@@ -681,81 +647,82 @@ HOSTILE_IMPORTS: dict[str, tuple[str, Callable[[], bytes | str]]] = {
         "x.csv",
         lambda: closes(header="timestamp,open_time,close").replace("00,", "00,2023-01-01,"),
     ),
-    "a decimal comma": ("x.csv", lambda: closes("2024-01-02 00:00:00;1,5")),
     "a price 1_0": ("x.csv", lambda: closes("2024-01-02 00:00:00,1_0")),
     "a price 0x10": ("x.csv", lambda: closes("2024-01-02 00:00:00,0x10")),
     "Arabic digits": ("x.csv", lambda: closes("2024-01-02 00:00:00,٣٠")),
-    "a formula": ("x.csv", lambda: closes("2024-01-02 00:00:00,=1+1")),
-    "a template": ("x.csv", lambda: closes("2024-01-02 00:00:00,{{ 7*7 }}")),
     "an escape sequence": ("x.csv", lambda: closes("2024-01-02 00:00:00,\x1b[31m\u202e")),
     "an escape in the header": ("x.csv", lambda: closes(header="timestamp,\x1b[31mcl\u202eose")),
     "a price that overflows": ("x.csv", lambda: closes("2024-01-02 00:00:00,1e400")),
-    "a year beyond all": ("x.csv", lambda: closes("999999-01-02 00:00:00,1")),
     "JSON nested deep": ("x.json", lambda: "[" * 100_000 + "]" * 100_000),
-    "objects nested deep": ("x.json", lambda: '{"a":' * 100_000 + "1" + "}" * 100_000),
     "a key twice": (
         "x.json",
         lambda: '[{"timestamp": 1704067200000, "close": 1, "close": 2}]',
     ),
     "NaN in JSON": ("x.json", lambda: ohlcv(f"[{LAST}, 1, 1, 1, NaN, 1]")),
-    "Infinity in JSON": ("x.json", lambda: ohlcv(f"[{LAST}, 1, 1, 1, Infinity, 1]")),
     "1e999 in JSON": ("x.json", lambda: ohlcv(f"[{LAST}, 1, 1, 1, 1e999, 1]")),
     "an endless integer": ("x.json", lambda: ohlcv(f"[{LAST}, 1, 1, 1, {'9' * 6_000}, 1]")),
-    "a time of 5,000 digits": ("x.json", lambda: ohlcv(f"[{'9' * 5_000}, 1, 1, 1, 1, 1]")),
     "true for a price": ("x.json", lambda: ohlcv(f"[{LAST}, 1, 1, 1, true, 1]")),
-    "a list for a price": ("x.json", lambda: ohlcv(f"[{LAST}, 1, 1, 1, [1], 1]")),
     "a lone surrogate": ("x.json", lambda: '[{"timestamp": "\\ud800", "close": 1}]'),
     "a key that is an escape": ("x.json", lambda: '[{"\\u001b[31m\\u202e": 1, "close": 1}]'),
-    "a scalar": ("x.json", lambda: "7"),
     "JSON cut short": ("x.json", lambda: ohlcv()[:-40]),
-    "two documents": ("x.json", lambda: ohlcv() + ohlcv()),
     "a zip of two": (
         "x.zip",
         lambda: zip_of(("a.csv", closes().encode()), ("b.csv", closes().encode())),
     ),
     "a zip in a zip": ("x.zip", lambda: zip_of(("a.zip", zip_of(("a.csv", closes().encode()))))),
-    "a zip of nothing": ("x.zip", lambda: zip_of()),
-    "a zip cut short": ("x.zip", lambda: zip_of(("a.csv", closes().encode()))[:-30]),
     "a zip that names an escape": ("x.zip", lambda: zip_of(("\x1b[31m\u202e.csv", b"no\n1\n"))),
-    "a zip that is a bomb": ("x.zip", lambda: zip_bomb(1_500)),
-    "a gzip that is a bomb": ("x.csv.gz", lambda: gzip_bomb(1_500)),
-    "HTML": ("x.csv", lambda: "<!doctype html><script>alert(1)</script>"),
-    "a pickle": ("x.pkl", lambda: b"\x80\x04cos\nsystem\n(S'touch pwned'\ntR."),
+    "a zip that is a bomb": ("x.zip", lambda: zip_bomb(1_200)),
+    "a gzip that is a bomb": ("x.csv.gz", lambda: gzip_bomb(1_200)),
     "a pickle named feather": ("x.feather", lambda: b"\x80\x04cos\nsystem\n(S'touch pwned'\ntR."),
 }
 
 
+def import_of(project: Project, out: Path, *files: object, **how: object) -> Ended:
+    """Import files as hourly spot bars, of BTCUSDT unless told otherwise; return how it ended."""
+    flags_of = ("--kind", "spot", "--symbol", how.pop("symbol", "BTCUSDT"), "--out", out)
+    how.setdefault("limit_s", 40)
+    return ended(module("import_data", *files, *flags_of), project.root, **how)
+
+
 @pytest.fixture
 def imported(project: Project, tmp_path: Path) -> Callable[..., Ended]:
-    """Import files as hourly spot bars of BTCUSDT; return how it ended."""
+    """Import files into a folder of the test's own; return how it ended."""
+    return lambda *files, **how: import_of(project, how.pop("out", tmp_path / "out"), *files, **how)
 
-    def attempt(*arguments: object, symbol: object = "BTCUSDT", **how: object) -> Ended:
-        out = how.pop("out", tmp_path / "out")
-        how.setdefault("limit_s", 40)
-        return ended(
-            module("import_data", *arguments, "--kind", how.pop("kind", "spot"))
-            + module("", "--symbol", symbol, "--out", out)[3:],
-            project.root,
-            **how,
-        )
 
-    return attempt
+@pytest.fixture(scope="module")
+def hostile_imports(
+    request: pytest.FixtureRequest, project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future]]:
+    """The imports of the chosen hostile files, two at a time: how each ended, and where."""
+
+    def attempt(kind: str, folder: Path) -> tuple[Ended, Path]:
+        name, content = HOSTILE_IMPORTS[kind]
+        made = content()
+        (folder / name).write_bytes(made if isinstance(made, bytes) else made.encode())
+        return import_of(project, folder / "out", folder / name), folder / name
+
+    chosen = [
+        item.callspec.params["kind"]
+        for item in request.session.items
+        if getattr(item, "originalname", "") == "test_a_hostile_file_is_not_imported"
+    ]
+    folders = {kind: tmp_path_factory.mktemp("import") for kind in chosen}
+    pool = ThreadPoolExecutor(2)
+    yield {kind: pool.submit(attempt, kind, folder) for kind, folder in folders.items()}
+    pool.shutdown(cancel_futures=True)
 
 
 @pytest.mark.parametrize("kind", HOSTILE_IMPORTS)
-def test_a_hostile_file_is_not_imported(imported, project: Project, tmp_path: Path, kind) -> None:
-    name, content = HOSTILE_IMPORTS[kind]
-    made = content()
-    (tmp_path / name).write_bytes(made if isinstance(made, bytes) else made.encode())
-    before = tree(project.root)
-    done = imported(tmp_path / name)
-    check_refused(done, name)
-    assert tree(tmp_path) == [name]
-    assert tree(project.root) == before
+def test_a_hostile_file_is_not_imported(hostile_imports, project: Project, kind: str) -> None:
+    done, file = hostile_imports[kind].result()
+    check_refused(done, file.name)
+    assert tree(file.parent) == [file.name]
+    assert not (project.root / "pwned").exists()
     assert done.peak_mb < 1_000, f"{done.peak_mb:.0f} MB"
 
 
-@pytest.mark.parametrize("kind", ["folder", "pipe", "device", "dangling link", "url", "locked"])
+@pytest.mark.parametrize("kind", ["folder", "pipe", "dangling link", "url", "locked"])
 def test_what_is_no_file_is_not_imported(imported, tmp_path: Path, kind: str) -> None:
     path = tmp_path / "x.csv"
     if kind == "folder":
@@ -767,7 +734,7 @@ def test_what_is_no_file_is_not_imported(imported, tmp_path: Path, kind: str) ->
     elif kind == "locked":
         path.write_text(closes())
         path.chmod(0)
-    given = {"device": "/dev/zero", "url": "http://127.0.0.1:9/x.csv"}.get(kind, path)
+    given = "http://127.0.0.1:9/x.csv" if kind == "url" else path
     before = tree(tmp_path)
     check_refused(imported(given, limit_s=15, before=without_override), Path(given).name)
     assert tree(tmp_path) == before
@@ -777,25 +744,20 @@ def test_what_is_no_file_is_not_imported(imported, tmp_path: Path, kind: str) ->
     "symbol",
     [
         "../../evil",
-        "/tmp/evil",
-        "..",
         "",
         "A" * 300,
-        "BTC\nUSDT",
-        "BTC\x1b[31m",
-        "BTC\u202eUSDT",
+        "BTC\n\x1b[31m",
         "BTC\u200bUSDT",
         "ＢＴＣＵＳＤＴ",
         "{{ 7*7 }}",
-        "*",
         b"BTC\xff",
     ],
 )
 def test_a_hostile_symbol_is_not_imported(imported, tmp_path: Path, symbol) -> None:
     (tmp_path / "x.csv").write_text(closes())
     done = imported(tmp_path / "x.csv", symbol=symbol)
-    if done.code == 0 and symbol in {"../../evil", "/tmp/evil"}:  # what stands for exchanges' names
-        assert re.fullmatch(r"imported_spot_(TMP)?EVIL_1h\.parquet", tree(tmp_path / "out")[0])
+    if done.code == 0 and symbol == "../../evil":  # a name of the file, and no path
+        assert re.fullmatch(r"imported_spot_\W*EVIL_1h\.parquet", tree(tmp_path / "out")[0])
         assert len(tree(tmp_path)) == 3
         return
     check_refused(done, "--symbol")
@@ -826,24 +788,13 @@ def test_an_import_leaves_what_it_cannot_extend(imported, tmp_path: Path, kind: 
     assert tree(tmp_path) == before
 
 
-def read_bars(path: Path) -> list[tuple]:
-    """Return the times and closes of a parquet file that was written."""
-    with duckdb.connect() as connection:
-        relation = connection.execute("select * from read_parquet(?)", [str(path)])
-        frame = relation.fetchdf()
-    return list(frame[["timestamp", "close"]].itertuples(index=False, name=None))
-
-
 @pytest.fixture(scope="module")
 def clean_import(project: Project, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """What an import of clean bars writes."""
     folder = tmp_path_factory.mktemp("clean_import")
     (folder / "x.csv").write_text(closes())
-    done = project.run(
-        folder / "x.csv", "--kind", "spot", "--symbol", "BTCUSDT", "--out", folder / "out",
-        module="scripts.import_data",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    done = import_of(project, folder / "out", folder / "x.csv")
+    assert done.code == 0, done.err
     (file,) = (folder / "out").glob("*.parquet")
     return file.read_bytes()
 
@@ -857,19 +808,17 @@ def check_imported(done: Ended, out: Path, clean: bytes) -> None:
     assert (out / "imported_spot_BTCUSDT_1h.parquet").read_bytes() == clean
 
 
-@pytest.mark.parametrize("kind", ["mark", "link", "hard link twice", "hostile name", "latin name"])
+@pytest.mark.parametrize("kind", ["mark", "two links", "hostile name", "latin name"])
 def test_what_differs_only_outwardly_is_imported_as_it_is(
     imported, clean_import: bytes, tmp_path: Path, kind: str
 ) -> None:
     path = tmp_path / ("x\x1b[31m{{ 7*7 }};\u202e'\n.csv" if kind == "hostile name" else "x.csv")
     path.write_text(closes(), encoding="utf-8-sig" if kind == "mark" else "utf-8")
     given: list[object] = [path]
-    if kind == "link":
+    if kind == "two links":
         (tmp_path / "link.csv").symlink_to(path)
-        given = [tmp_path / "link.csv"]
-    elif kind == "hard link twice":
         (tmp_path / "again.csv").hardlink_to(path)
-        given = [path, tmp_path / "again.csv"]
+        given = [tmp_path / "link.csv", tmp_path / "again.csv"]
     elif kind == "latin name":
         given = [os.fsencode(tmp_path) + b"/x\xe9.csv"]
         os.rename(path, given[0])
@@ -893,7 +842,7 @@ def test_a_zip_with_a_path_in_it_writes_nowhere_else(
         check_refused(done, "x.zip")
     else:
         check_imported(done, tmp_path / "deep" / "out", clean_import)
-    assert not [path for path in tree(tmp_path.parent) if "evil" in path]
+    assert not [path for path in tree(tmp_path.parent) if path.endswith("evil.csv")]
 
 
 def test_imports_at_once_and_killed_leave_what_one_leaves(
@@ -917,9 +866,7 @@ def test_imports_at_once_and_killed_leave_what_one_leaves(
     [
         'exec "$@" >&-',
         'exec "$@" 2>&-',
-        'umask 077; exec "$@"',
-        'ulimit -n 24; exec "$@"',
-        'ulimit -v 1500000; exec "$@"',
+        'umask 077; ulimit -n 24; ulimit -v 1500000; exec "$@"',
     ],
 )
 def test_an_import_needs_no_more_than_its_files(
@@ -975,12 +922,8 @@ def fetched(project: Project, server: DumpServer, tmp_path: Path) -> Iterator[Ca
     [
         "BTC\r\nX-Evil: 1",
         "../../etc",
-        "BTC/USDT",
-        "BTC?x=1",
-        "BTC#x",
-        "%2e%2e",
-        "BTC\x1b[31m",
-        "BTC\u202eUSDT",
+        "BTC?x=1#%2e%2e",
+        "BTC\x1b[31m\u202eUSDT",
         "ＢＴＣＵＳＤＴ",
         "",
         "A" * 5_000,
@@ -998,12 +941,10 @@ def test_a_hostile_symbol_is_not_asked_for(fetched, server, tmp_path: Path, symb
     "url",
     [
         "file:///etc",
-        "http://",
         "http://127.0.0.1:99999",
         "http://[::1",
         "SERVER/\r\nX-Evil: 1",
         "SERVER/\x1b[31m",
-        "javascript:alert(1)",
         "SERVER?x=",
         "SERVER#x",
         "http://１２７.0.0.1:9",
@@ -1028,19 +969,13 @@ def test_a_password_in_the_address_is_not_told(fetched, server, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("flag", "value"),
     [
-        ("--start", "2024-13"),
         ("--start", "２０２４-01"),
         ("--start", "0000-01"),
-        ("--start", "2024-01\n"),
         ("--start", "2024-02"),  # after the end
-        ("--end", "9999-12"),
         ("--end", "2024-01; id"),
-        ("--jobs", "0"),
         ("--jobs", "999999999"),
         ("--timeout", "nan"),
-        ("--timeout", "inf"),
         ("--timeout", "-1"),
-        ("--timeout", "1e400"),
     ],
 )
 def test_an_odd_value_of_a_flag_fetches_nothing(fetched, server, tmp_path, flag, value) -> None:
@@ -1116,24 +1051,22 @@ def marked(content: bytes) -> str:
 
 
 HOSTILE_ANSWERS: dict[str, Callable[[], object]] = {
-    "a redirect to a file": lambda: header("Location", "file:///etc/passwd", b"", 302),
     "a redirect in a loop": lambda: header("Location", f"/{SPOT_PATH}", b"", 302),
+    "a redirect to a file": lambda: header("Location", "file:///etc/passwd", b"", 302),
     "a negative length": lambda: header("Content-Length", "-1"),
     "a length that is no number": lambda: header("Content-Length", "0x10"),
     "a length of one": lambda: header("Content-Length", "1"),
     "a page of HTML": lambda: header("Content-Type", "text/html", b"<html>\x1b[31m log in</html>"),
-    "a bomb for an encoding": lambda: header("Content-Encoding", "gzip", gzip_bomb(1_500)),
+    "a bomb for an encoding": lambda: header("Content-Encoding", "gzip", gzip_bomb(1_200)),
     "a path in the zip": lambda: wrong_zip(EVIL),
     "two members": lambda: wrong_zip(TWO),
-    "a zip that is a bomb": lambda: wrong_zip(zip_bomb(1_500)),
+    "a zip that is a bomb": lambda: wrong_zip(zip_bomb(1_200)),
     "a huge checksum": lambda: wrong_zip(zipped(dump="x"), "0" * 50_000_000),
-    "an empty checksum": lambda: wrong_zip(zipped(dump="x"), "\n"),
     "a checksum of escapes": lambda: wrong_zip(zipped(dump="x"), "\x1b[31m\u202e" * 20),
     "a checksum with a mark and in capitals": lambda: wrong_zip(JANUARY, marked(JANUARY)),
     "rows of another month": lambda: wrong_zip(changed_bars(lambda _: bars("spot", "2024-02"))),
     "rows of another size": lambda: wrong_zip(changed_bars(lambda _: bars("spot", "2024-01", 60))),
     "a negative price": lambda: wrong_zip(changed_bars(with_cell(4, "-1"))),
-    "a price nan": lambda: wrong_zip(changed_bars(with_cell(4, "nan"))),
     "a price 1e999": lambda: wrong_zip(changed_bars(with_cell(4, "1e999"))),
     "a price 1_0": lambda: wrong_zip(changed_bars(with_cell(4, "1_0"))),
     "an escape for a price": lambda: wrong_zip(changed_bars(with_cell(4, "\x1b[31m\u202e"))),
@@ -1151,8 +1084,10 @@ HOSTILE_ONCE = {
 
 
 @pytest.fixture(scope="module")
-def clean_fetch(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What a fetch of a month leaves where nothing is wrong."""
+def clean_fetch(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[tuple]]:
+    """The rows that a fetch of a month leaves where nothing is wrong."""
     folder = tmp_path_factory.mktemp("clean_fetch")
     with serving(folder / "root") as server:
         server.publish_months("2024-01")
@@ -1161,16 +1096,16 @@ def clean_fetch(project: Project, tmp_path_factory: pytest.TempPathFactory) -> d
     assert done.code == 0, done.err
     files = contents(folder / "out")
     assert len(files) == 3
-    return files
+    return {name: rows_of(folder / "out" / name) for name in files}
 
 
-def check_fetched(done: Ended, out: Path, clean: dict[str, bytes]) -> None:
+def check_fetched(done: Ended, out: Path, clean: dict[str, list[tuple]]) -> None:
     """Check that a fetch has what a clean one has, or that only spot is refused, by its dump."""
     told = f"exit code {done.code}\nstdout: {done.out[-600:]!r}\nstderr: {done.err[-1500:]!r}"
     assert "Traceback" not in done.err, told
     assert printable(done.out + done.err), told
     assert done.peak_mb < 1_000, f"{done.peak_mb:.0f} MB"
-    files = contents(out)
+    files = {name: rows_of(out / name) for name in contents(out) if name.endswith(".parquet")}
     if done.code == 0:
         assert files == clean, told
         return
@@ -1179,8 +1114,7 @@ def check_fetched(done: Ended, out: Path, clean: dict[str, bytes]) -> None:
     assert 1 <= len(faults) <= 2, told
     assert Path(SPOT_PATH).name in faults[0], told
     assert len(done.err) < 2_000, told
-    assert not [name for name in files if "spot" in name], told
-    assert files.items() <= clean.items(), told
+    assert files == {name: rows for name, rows in clean.items() if "spot" not in name}, told
 
 
 @pytest.mark.parametrize("kind", HOSTILE_ANSWERS)
@@ -1194,7 +1128,7 @@ def test_a_hostile_answer_becomes_no_bars(
     else:
         server.misbehave_always(SPOT_PATH, faults)
     check_fetched(fetched("--timeout", "1", limit_s=25), tmp_path / "out", clean_fetch)
-    assert not [path for path in tree(tmp_path.parent) if "evil" in path]
+    assert not [path for path in tree(tmp_path.parent) if path.endswith("evil.csv")]
 
 
 @pytest.mark.parametrize("kind", HOSTILE_ONCE)
@@ -1204,6 +1138,20 @@ def test_an_answer_without_an_end_is_given_up(
     """The next attempt has the file; or it is refused."""
     server.misbehave(SPOT_PATH, HOSTILE_ONCE[kind])
     check_fetched(fetched("--timeout", "1", limit_s=15), tmp_path / "out", clean_fetch)
+
+
+def test_a_dump_that_is_mended_is_taken_by_the_same_command(
+    fetched, server, clean_fetch, tmp_path: Path
+) -> None:
+    """What was kept of a dump that was refused does not stand in the way."""
+    faults = wrong_zip(changed_bars(lambda _: bars("spot", "2024-02")))
+    server.misbehave_always(SPOT_PATH, faults[0])
+    server.misbehave_always(f"{SPOT_PATH}.CHECKSUM", faults[1])
+    assert fetched("--timeout", "1").code != 0
+    server.faults.clear()
+    done = fetched("--timeout", "1")
+    assert done.code == 0, done.err
+    check_fetched(done, tmp_path / "out", clean_fetch)
 
 
 def test_the_last_of_two_rows_of_a_time_wins_and_is_told(fetched, server, tmp_path: Path) -> None:
@@ -1232,6 +1180,11 @@ def test_what_another_host_has_is_held_to_the_checksum_of_the_first(
     check_fetched(done, tmp_path / "out", clean_fetch)
 
 
+def rows_of(file: Path) -> list[tuple]:
+    """Return the rows of a parquet file."""
+    return [tuple(row.values()) for row in pq.read_table(file.open("rb")).to_pylist()]
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Return the files of a folder."""
     return {
@@ -1241,7 +1194,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("name", [b"out '\"$(id) {{ 7*7 }}", b"out [x]*?", b"out\xe9"])
+@pytest.mark.parametrize("name", [b"out '\"$(id) {{ 7*7 }} [x]*?", b"out\xe9"])
 def test_fetches_at_once_and_killed_leave_what_one_leaves(
     fetched, server, clean_fetch, tmp_path: Path, name: bytes
 ) -> None:
@@ -1268,7 +1221,10 @@ def test_fetches_at_once_and_killed_leave_what_one_leaves(
     again = fetched(out=out, env=environment)
     assert again.code == 0, again.err
     assert printable(again.out + again.err), again.out + again.err
-    assert contents(Path(os.fsdecode(out))) == clean_fetch
+    files = {
+        name: rows_of(Path(os.fsdecode(out)) / name) for name in contents(Path(os.fsdecode(out)))
+    }
+    assert files == clean_fetch
 
 
 # --------------------------------------------------------------------------- whole runs
@@ -1277,12 +1233,9 @@ def test_fetches_at_once_and_killed_leave_what_one_leaves(
 # above are tested, and bundle what can be handled together.
 
 HOSTILE_SYMBOLS = [
-    "<img src=x onerror=alert(1)>",
-    "</script><script>alert(2)</script>",
-    "{{ 7*7 }}{% raw %}",
-    "x'; drop table hedge_metrics; --",
-    '=HYPERLINK("http://evil")',
-    "../../../evil",
+    "</script><img src=x onerror=alert(1)>",
+    "{{ 7*7 }}{% raw %}'; drop table hedge_metrics; --",
+    "=cmd|'/C evil'!A1/../../../evil",
 ]
 HOSTILE_STRATEGIES = ["<b onclick=alert(3)>", "{{ 6*7 }}", "'; drop table x; --", "=1+1"]
 
@@ -1299,7 +1252,7 @@ class Bench:
         """Run on the clean legs, unless others are given; return how it ended, and its folder."""
         path = os.fsencode(self.folder) + b"/" + os.fsencode(out)
         given = how.pop("legs", self.legs)
-        how.setdefault("limit_s", 90)
+        how.setdefault("limit_s", 200)
         command = module("run", *flags(given), *WINDOWS, "--out", path, *arguments)
         return ended(command, self.project.root, **how), Path(os.fsdecode(path))
 
@@ -1358,27 +1311,22 @@ def hostile_files(bench: Bench) -> tuple[Ended, Path]:
     )  # fmt: skip
 
 
-def at_once(bench: Bench) -> list[tuple[Ended, Path]]:
-    """Run the same twice at once in one project, with streams that cannot be written."""
-    shells = ('exec "$@" >&-', 'exec "$@" 2>&-')
+def ended_early(bench: Bench) -> list[tuple[Ended, Path]]:
+    """End two runs in the middle, in one project and into one folder."""
+    kills = ((signal.SIGTERM, 4), (signal.SIGKILL, 5))
     with ThreadPoolExecutor(2) as pool:
-        runs = [
-            pool.submit(bench.run, "once", "--symbol", "CLEAN", shell=shell) for shell in shells
-        ]
+        runs = [pool.submit(bench.run, "early", "--symbol", "CLEAN", kill=kill) for kill in kills]
         return [run.result() for run in runs]
 
 
-def ended_early(bench: Bench) -> list[tuple[Ended, Path]]:
-    """End runs in the middle."""
-    return [
-        bench.run("early", "--symbol", "CLEAN", kill=kill)
-        for kill in ((signal.SIGTERM, 4), (signal.SIGKILL, 5))
-    ]
-
-
-def on_a_full_disk(bench: Bench) -> tuple[Ended, Path]:
-    """Run where the path of the run folder cannot be printed, after a run that was killed."""
-    return bench.run("early", "--symbol", "CLEAN", shell='exec "$@" >/dev/full')
+def at_once(bench: Bench) -> list[tuple[Ended, Path]]:
+    """After those, run twice at once where nothing can be told, and where a part of it cannot."""
+    shells = ('exec "$@" >/dev/full', 'exec "$@" 2>&-')
+    with ThreadPoolExecutor(2) as pool:
+        runs = [
+            pool.submit(bench.run, "early", "--symbol", "CLEAN", shell=shell) for shell in shells
+        ]
+        return [run.result() for run in runs]
 
 
 def short_of_memory(bench: Bench) -> tuple[Ended, Path]:
@@ -1389,9 +1337,8 @@ def short_of_memory(bench: Bench) -> tuple[Ended, Path]:
 WHOLE_RUNS: dict[str, Callable[[Bench], object]] = {
     "test_hostile_names_are_text_in_all_that_a_run_leaves": hostile_names,
     "test_odd_parquet_files_give_the_figures_of_their_rows": hostile_files,
-    "test_runs_at_once_with_closed_streams_give_the_figures": at_once,
-    "test_a_run_that_is_killed_leaves_nothing": ended_early,
-    "test_a_run_on_a_full_disk_is_told": on_a_full_disk,
+    "test_a_run_that_is_ended_early_is_absent": ended_early,
+    "test_runs_at_once_that_cannot_be_told_give_the_figures": at_once,
     "test_a_run_short_of_memory_is_told": short_of_memory,
 }
 
@@ -1404,8 +1351,11 @@ def whole_runs(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, Future]]:
     """The whole runs that the chosen tests need, under way."""
-    chosen = [item.name for item in request.session.items if item.name in WHOLE_RUNS]
+    items = [item for item in request.session.items if item.path == request.path]
+    chosen = [item.name for item in items if item.name in WHOLE_RUNS]
     first = next(iter(WHOLE_RUNS))  # its clean symbol is what the others are compared with
+    if any({"hostile"} & set(item.fixturenames) for item in items):
+        chosen.append(first)
     if not chosen:
         yield {}
         return
@@ -1556,24 +1506,8 @@ def test_odd_parquet_files_give_the_figures_of_their_rows(whole_runs, hostile, r
     assert names == {"spot.parquet", "perp.parquet", "funding.parquet", "latest", folder.name}
 
 
-def test_runs_at_once_with_closed_streams_give_the_figures(whole_runs, hostile, request) -> None:
-    (unheard, out), (quiet, _) = whole_runs[request.node.name].result()
-    assert unheard.code == 0, unheard.err[-2_000:]
-    assert unheard.out == ""
-    assert quiet.code == 0, quiet.out
-    assert "Traceback" not in unheard.err
-    assert "Traceback" not in quiet.out
-    folders = run_folders_in(out)
-    assert len(folders) == 2
-    assert [Path(line) for line in quiet.out.splitlines()] == [
-        folder for folder in folders if str(folder) in quiet.out.splitlines()
-    ]
-    for folder in folders:
-        check_figures(folder, hostile[1]["CLEAN"])
-
-
-def test_a_run_that_is_killed_leaves_nothing(whole_runs, request) -> None:
-    """What the output folder then holds is in the test of the run after it."""
+def test_a_run_that_is_ended_early_is_absent(whole_runs, request) -> None:
+    """What the output folder then holds is in the test of the runs after it."""
     for done, _ in whole_runs[request.node.name].result():
         assert done.code != 0
         assert done.out == ""
@@ -1581,20 +1515,21 @@ def test_a_run_that_is_killed_leaves_nothing(whole_runs, request) -> None:
         assert "Exception ignored" not in done.err, done.err
 
 
-def test_a_run_on_a_full_disk_is_told(whole_runs, hostile, request) -> None:
-    """The run folder is complete or absent, and nothing of the runs that were killed is left."""
-    done, out = whole_runs[request.node.name].result()
-    assert "Traceback" not in done.err, done.err
-    assert "Exception ignored" not in done.err, done.err
-    assert done.code in {0, 2}
-    assert [line.startswith("error: ") for line in done.err.splitlines()].count(True) == (
-        done.code == 2
-    )
+def test_runs_at_once_that_cannot_be_told_give_the_figures(whole_runs, hostile, request) -> None:
+    """Run folders are complete or absent, and nothing of the runs that were killed is left."""
+    (full, out), (quiet, _) = whole_runs[request.node.name].result()
     folders = run_folders_in(out)
-    assert len(folders) <= 1
+    assert {path.name for path in out.iterdir()} == {"latest", *(path.name for path in folders)}
     for folder in folders:
         check_figures(folder, hostile[1]["CLEAN"])
-    assert {path.name for path in out.iterdir()} == {"latest", *(path.name for path in folders)}
+    assert "Traceback" not in full.err, full.err
+    assert "Exception ignored" not in full.err, full.err
+    assert full.code in {0, 2}, full.err
+    faults = [line for line in full.err.splitlines() if line.startswith("error: ")]
+    assert len(faults) == (full.code == 2), full.err
+    assert quiet.code == 0, quiet.out
+    (line,) = quiet.out.splitlines()
+    assert Path(line) in folders
 
 
 def test_a_run_short_of_memory_is_told(whole_runs, hostile, request) -> None:
