@@ -12,7 +12,7 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -42,6 +42,16 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Refuse usage in one line and exit with 2."""
         self.exit(2, f"error: {one_line(message)}; see python -m {self.prog} --help\n")
+
+    def parse_args(  # type: ignore[override]  # no other namespace is filled
+        self, args: Sequence[str] | None = None
+    ) -> argparse.Namespace:
+        """Parse, and refuse values of flags that are not UTF-8, which no database takes."""
+        parsed = super().parse_args(args)
+        for action in self._actions:
+            if action.option_strings:
+                check_is_utf8(action.option_strings[0], getattr(parsed, action.dest, None))
+        return parsed
 
 
 def one_line(message: str) -> str:
@@ -88,7 +98,8 @@ def run_command(
     open_streams()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        check_is_utf8([*sys.argv[1:], str(ROOT), working_folder()])
+        check_is_utf8("the project's folder", ROOT)
+        check_is_utf8("the current folder", working_folder())
         with scratch_folder():
             print_lines(iter(work()))
     except InputError as error:
@@ -153,13 +164,23 @@ def print_lines(lines: Iterator[object]) -> None:
             ) from error
 
 
-def check_is_utf8(texts: Iterable[str]) -> None:
-    """Refuse arguments and paths that are not UTF-8, which no database and no JSON takes."""
-    for text in texts:
+def check_is_utf8(what: str, value: object) -> None:
+    """Refuse a text, a path or a list of them that is not UTF-8; what names it."""
+    for text in map(str, value if isinstance(value, list) else [value]):
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise InputError(f"{text!a} is not UTF-8: rename the file or folder.") from error
+            raise InputError(
+                f"{what}: {text!a} is not UTF-8: rename it, or set LC_ALL=C.UTF-8 if the terminal"
+                " has another encoding."
+            ) from error
+
+
+def folder_path(text: str) -> Path:
+    """Return a folder of a flag with its whole path; raises ArgumentTypeError for none."""
+    if not text:
+        raise argparse.ArgumentTypeError("no folder: give its path")
+    return Path(os.path.expanduser(text)).absolute()
 
 
 def working_folder() -> str:

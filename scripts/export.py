@@ -31,7 +31,7 @@ from typing import Any
 
 import duckdb
 
-from scripts.command_line import OneLineParser, run_command, say, writable_folder
+from scripts.command_line import OneLineParser, folder_path, run_command, say, writable_folder
 from scripts.database import one_row, open_build, plots_of, rows, samples_in
 from scripts.files import private_folder, sync
 from scripts.project import DATABASE, ROOT, InputError, folder_name, sql_text
@@ -448,13 +448,12 @@ def export(argv: list[str]) -> list[Path]:
         description="Turn the marts of a built database into run folders.",
     )
     parser.add_argument("--database", type=Path, default=DATABASE, metavar="FILE")
-    parser.add_argument("--out", type=Path, metavar="DIR")
+    parser.add_argument("--out", type=folder_path, metavar="DIR")
     parser.add_argument("--symbol", nargs="+", metavar="S")
     arguments = parser.parse_args(argv)
-    out = arguments.out and arguments.out.expanduser().absolute()
     with (
         workers() as pool,
-        written(arguments.database, pool, out, arguments.symbol, argv) as samples,
+        written(arguments.database, pool, arguments.out, arguments.symbol, argv) as samples,
     ):
         folders = publish(samples)
     for folder in folders:

@@ -55,6 +55,7 @@ from tqdm import tqdm
 from scripts import market_files
 from scripts.command_line import (
     OneLineParser,
+    folder_path,
     is_interrupt,
     is_out_of_memory,
     number,
@@ -606,7 +607,11 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         help="size of the bars (default 5m)",
     )
     parser.add_argument(
-        "--out", type=Path, default=ROOT / "data" / "raw", metavar="DIR", help="default: data/raw"
+        "--out",
+        type=folder_path,
+        default=ROOT / "data" / "raw",
+        metavar="DIR",
+        help="default: data/raw",
     )
     parser.add_argument("--base-url", default=BASE_URL, help=f"default: {BASE_URL}")
     parser.add_argument(
@@ -622,15 +627,13 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         f" {LEAST_TRANSFER_S} s",
     )
     arguments = parser.parse_args(argv)
-    arguments.out = arguments.out.expanduser().absolute()
     for symbol in arguments.symbol:
-        if not re.fullmatch(r"[A-Za-z0-9_]+", symbol):
+        if not re.fullmatch(r"[A-Za-z0-9_]{1,50}", symbol):
             raise InputError(
                 f"--symbol: {symbol.upper()} is no pair of Binance: write it as BTCUSDT."
             )
     arguments.symbol = list(dict.fromkeys(symbol.upper() for symbol in arguments.symbol))
-    if not re.match(r"https?://[^/]", arguments.base_url):
-        raise InputError(f"--base-url: {arguments.base_url} is no address: start it with https://")
+    check_address(arguments.base_url)
     if arguments.jobs < 1 or arguments.timeout <= 0:
         raise InputError("--jobs and --timeout: give numbers above 0.")
     if arguments.jobs > MAX_JOBS or arguments.timeout > MAX_TIMEOUT_S:
@@ -655,6 +658,30 @@ def month_of(flag: str, text: str) -> date:
         return datetime.strptime(text if text.isascii() else "", "%Y-%m").date()
     except ValueError as error:
         raise InputError(f"{flag}: {text} is no month: write it as 2025-01.") from error
+
+
+def check_address(address: str) -> None:
+    """Refuse an address that no dump could be appended to, or that holds a password."""
+    try:
+        parts = urlsplit(address)
+        is_address = (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and (parts.port is None or parts.port > 0)
+            and not parts.query
+            and not parts.fragment
+            and not re.search(r"[^!-~]|[?#\\]", address)
+        )
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise InputError(
+            f"--base-url: {address} is no address of a folder: write it as"
+            " https://data.binance.vision."
+        )
+    if "@" in parts.netloc:
+        # without the address: what is said may be kept
+        raise InputError("--base-url holds a user's name or password: give the address alone.")
 
 
 def retry_after_s(header: str) -> float:
@@ -747,6 +774,8 @@ def update_of(
     days_with_rows: set[date] = set()
     if path.exists():
         try:
+            if not path.is_file():
+                raise ValueError("a pipe would be waited for")
             listed = market_files.read_metadata(connection, path)["dumps"]
             held = dict(line.split(" ") for line in listed.splitlines())
             days_with_rows = days_in(connection, series, path)
@@ -957,7 +986,8 @@ def load(connection: duckdb.DuckDBPyConnection, series: Series, dump: Dump, csv:
     epoch = f"try_cast({sources['timestamp']} as hugeint)"
     numbers = [name for name in sources if name != "timestamp"]
     typed = ", ".join(
-        f"try_cast({sources[name]} as {COLUMNS[series.kind][name]}) as {name}" for name in numbers
+        f"{market_files.sql_number(sources[name], COLUMNS[series.kind][name])} as {name}"
+        for name in numbers
     )
     try:
         connection.execute(

@@ -35,6 +35,7 @@ import duckdb
 from scripts import market_files
 from scripts.command_line import (
     OneLineParser,
+    folder_path,
     is_interrupt,
     is_out_of_memory,
     one_line,
@@ -45,7 +46,7 @@ from scripts.command_line import (
 from scripts.database import connect, one_row
 from scripts.files import locked
 from scripts.inputs import input_macros
-from scripts.market_files import glob_escape, shortened, sql_name
+from scripts.market_files import glob_escape, shortened, sql_name, sql_number
 from scripts.project import ROOT, InputError, check_name, folder_name, sql_text
 from scripts.sample_data import remove_sample
 
@@ -135,10 +136,13 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--kind", required=True, choices=("spot", "perp", "funding"))
     parser.add_argument("--symbol", required=True, metavar="S", help="the pair, such as BTCUSDT")
     parser.add_argument(
-        "--out", type=Path, default=ROOT / "data" / "raw", metavar="DIR", help="default: data/raw"
+        "--out",
+        type=folder_path,
+        default=ROOT / "data" / "raw",
+        metavar="DIR",
+        help="default: data/raw",
     )
     arguments = parser.parse_args(argv)
-    arguments.out = arguments.out.expanduser().absolute()
     arguments.rows = "prints" if arguments.kind == "funding" else "bars"
     if len(arguments.file) > MAX_FILES:
         raise InputError(
@@ -454,7 +458,7 @@ def check_cells(table: Table, time: str, columns: dict[str, str]) -> None:
     Raises InputError for the first that is no time or no number, and for a table without rows.
     """
     found = ", ".join(f"{sql_name(column)}::varchar as {name}_" for name, column in columns.items())
-    numbers = [f"try_cast({name}_ as double) as {name}" for name in columns if name != "timestamp"]
+    numbers = [f"{sql_number(f'{name}_')} as {name}" for name in columns if name != "timestamp"]
     table.connection.execute(f"""
         create or replace temp table cells as
         select
@@ -784,6 +788,8 @@ def columns_held(connection: duckdb.DuckDBPyConnection, path: Path, symbol: str)
     """
     if not path.exists():
         return ()
+    if not path.is_file():
+        raise InputError(f"{path}: is no file: {ELSEWHERE}")
     is_funding = path.name.startswith("imported_funding_")
     optional, needed = ((), "funding_rate") if is_funding else (VALUES["bars"], "close")
     try:

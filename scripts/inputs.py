@@ -288,35 +288,49 @@ def literal_pattern(path: str) -> str:
 
 def file_pattern(leg: str, path: str, base: Path) -> str:
     """Return an absolute pattern for a path or glob, a path that exists taken literally."""
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
-        raise InputError(
-            f"--{leg}: {path} is an address, and only local files are read: download the file"
-            " first, and give its path or a glob."
-        )
-    path = os.path.expanduser(path)  # a home that does not exist is a name like any other
+    path = local_path(leg, path)
     absolute = base / path
-    is_relative = not os.path.isabs(path)
-    try:
-        mode = absolute.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        mode = None
-    except OSError as error:
-        raise InputError(
-            f"--{leg}: {path} cannot be opened ({error.strerror}): check the path and its rights."
-        ) from error
-    if mode and stat.S_ISDIR(mode):
-        raise InputError(
-            f"--{leg}: {path} is a folder: give a parquet file, or a glob such as"
-            f" {path.rstrip('/')}/*.parquet."
-        )
-    if mode and not stat.S_ISREG(mode):
-        raise InputError(f"--{leg}: {path} is a pipe or a device: give a parquet file.")
-    if mode:
+    if is_file(leg, absolute, f"a parquet file, or a glob such as {path.rstrip('/')}/*.parquet"):
         return literal_pattern(str(absolute))
     if not glob.has_magic(path):
         raise InputError(f"--{leg}: {path} does not exist: check the path.")
-    pattern = f"{glob.escape(str(base))}/{path}" if is_relative else str(absolute)
-    return pattern
+    return str(absolute) if os.path.isabs(path) else f"{glob.escape(str(base))}/{path}"
+
+
+def file_path(flag: str, path: str) -> str:
+    """Return the absolute path of a file that a flag names, and that is there."""
+    absolute = Path.cwd() / local_path(flag, path)
+    if not is_file(flag, absolute, "a file"):
+        raise InputError(f"--{flag}: {path} is no file: check the path.")
+    return str(absolute)
+
+
+def local_path(flag: str, path: str) -> str:
+    """Return a path with the user's home filled in; raises InputError for an address."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
+        raise InputError(
+            f"--{flag}: {path} is an address, and only local files are read: download the file"
+            " first, and give its path."
+        )
+    return os.path.expanduser(path)  # a home that does not exist is a name like any other
+
+
+def is_file(flag: str, path: Path, wanted: str) -> bool:
+    """Whether a path leads to a file; raises InputError where it leads to anything else."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise InputError(
+            f"--{flag}: {path} cannot be opened ({error.strerror}): check the path and its"
+            " permissions."
+        ) from error
+    if stat.S_ISDIR(mode):
+        raise InputError(f"--{flag}: {path} is a folder: give {wanted}.")
+    if not stat.S_ISREG(mode):
+        raise InputError(f"--{flag}: {path} is a pipe or a device: give a file.")
+    return True
 
 
 def matches(connection: duckdb.DuckDBPyConnection, pattern: str) -> list[str]:
@@ -369,7 +383,10 @@ def look_at_leg(
             " python -m scripts.sample_data."
         )
     for path in paths:
-        check_is_parquet(path)
+        try:
+            check_is_parquet(path)
+        except InputError as error:
+            raise InputError(f"--{leg}: {error}") from error
     try:
         layouts = [
             {"files": json.loads(files), "columns": json.loads(columns)}

@@ -513,6 +513,11 @@ def last_bytes(path: Path, count: int = 4096) -> bytes:
         return file.read()
 
 
+def sql_number(text: str, kind: str = "double") -> str:
+    """Return the SQL that reads a text as a number, NULL for none; DuckDB takes 1_0 for 10."""
+    return f"case when not contains({text}, '_') then try_cast({text} as {kind}) end"
+
+
 def sql_name(name: str) -> str:
     """Return a column's name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'

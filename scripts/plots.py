@@ -24,7 +24,7 @@ from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: E402
 
-from scripts.command_line import OneLineParser, run_command  # noqa: E402
+from scripts.command_line import OneLineParser, folder_path, run_command  # noqa: E402
 from scripts.database import one_row, open_build, plots_of, samples_in  # noqa: E402
 from scripts.project import DATABASE, folder_name  # noqa: E402
 
@@ -531,7 +531,7 @@ def plots(argv: list[str]) -> Iterator[Path]:
         prog="scripts.plots", description="Draw the plots of every sample of a built database."
     )
     parser.add_argument("--database", type=Path, default=DATABASE, metavar="FILE")
-    parser.add_argument("--out", type=Path, default=Path("plots"), metavar="DIR")
+    parser.add_argument("--out", type=folder_path, default=Path("plots"), metavar="DIR")
     arguments = parser.parse_args(argv)
     with open_build(arguments.database) as connection:
         for symbol, timeframe in samples_in(connection):

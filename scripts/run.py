@@ -27,6 +27,7 @@ from tqdm import tqdm
 from scripts import inputs
 from scripts.command_line import (
     OneLineParser,
+    folder_path,
     number,
     one_line,
     run_command,
@@ -37,7 +38,14 @@ from scripts.command_line import (
 from scripts.database import check_is_replaceable, connect, replace_database
 from scripts.export import publish, workers, written
 from scripts.files import private_folder
-from scripts.project import DATABASE, ROOT, BuildError, InputError, default_vars
+from scripts.project import (
+    DATABASE,
+    ROOT,
+    BuildError,
+    InputError,
+    check_name,
+    default_vars,
+)
 from scripts.summary import summary
 
 PARSED = ROOT / "target" / "last_run" / "partial_parse.msgpack"
@@ -138,7 +146,9 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         metavar="FILE.csv",
         help="further strategies, columns as in hedge_strategies.csv, scored in sweep_metrics",
     )
-    parser.add_argument("--out", metavar="DIR", help="default: runs/<SYMBOL>/hedge_mvp")
+    parser.add_argument(
+        "--out", type=folder_path, metavar="DIR", help="default: runs/<SYMBOL>/hedge_mvp"
+    )
     return parser.parse_args(argv)
 
 
@@ -154,6 +164,9 @@ def vars_from(arguments: argparse.Namespace) -> dict[str, Any]:
     for name in ("symbol", "timeframe"):
         if name in given:
             given[name] = ",".join(given[name])
+    if "symbol" in given:
+        for symbol in given["symbol"].split(","):
+            check_name("--symbol", symbol.strip())
     base = ROOT
     if given.keys() & set(inputs.LEGS):
         base = Path.cwd()
@@ -165,8 +178,7 @@ def vars_from(arguments: argparse.Namespace) -> dict[str, Any]:
         if path := (default_vars() | given)[leg]:
             given[leg] = inputs.file_pattern(leg, path, base)
     if given.get("sweep"):
-        path = Path.cwd() / os.path.expanduser(given["sweep"])
-        given["sweep"] = inputs.literal_pattern(str(path))
+        given["sweep"] = inputs.literal_pattern(inputs.file_path("sweep", given["sweep"]))
     return given
 
 
@@ -313,7 +325,7 @@ def run(argv: list[str]) -> list[Path]:
     before = inputs.states(given)
     dbt_vars = inputs.check(given)
     check_is_replaceable(DATABASE)
-    out = Path(os.path.expanduser(arguments.out)).absolute() if arguments.out else None
+    out = arguments.out
     with (
         writable_folder(out or ROOT / "runs"),
         build_workspace() as workspace,

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scripts.command_line import OneLineParser, run_command, writable_folder
+from scripts.command_line import OneLineParser, folder_path, run_command, writable_folder
 from scripts.database import connect
 from scripts.market_files import write_parquet
 from scripts.project import ROOT, InputError
@@ -142,7 +142,7 @@ def write_sample(argv: list[str]) -> list[Path]:
         prog="scripts.sample_data",
         description="Make 12 months of BTCUSDT that look like the real thing.",
     )
-    parser.add_argument("--out", type=Path, default=ROOT / "data" / "raw", metavar="DIR")
+    parser.add_argument("--out", type=folder_path, default=ROOT / "data" / "raw", metavar="DIR")
     out = parser.parse_args(argv).out
     real = [path for path in out.glob("*.parquet") if path.name not in FILE_NAMES]
     if real:

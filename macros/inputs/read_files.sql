@@ -538,5 +538,6 @@
 
 
 {% macro column_names(layout) -%}
-    {{- layout.columns | map(attribute='name') | join(', ') -}}
+    {{- (layout.columns | map(attribute='name') | list)[:20] | join(', ') -}}
+    {{- ' and ' ~ (layout.columns | length - 20) ~ ' more' if layout.columns | length > 20 -}}
 {%- endmacro %}
