@@ -7,6 +7,7 @@ left behind), or handled, with the figures of the clean input. Real processes an
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import functools
 import gzip
 import hashlib
@@ -15,6 +16,7 @@ import io
 import itertools
 import json
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -196,7 +198,7 @@ def refused(project: Project, legs: dict[str, Path], tmp_path: Path) -> Callable
         instead = how.pop("instead", {})
         out = how.pop("out", tmp_path / "out")
         before = tree(tmp_path), tree(project.root / "data"), tree(project.root / "runs")
-        how.setdefault("limit_s", 30)
+        how.setdefault("limit_s", 15)
         done = ended(
             module("run", *flags(legs, **instead), *WINDOWS, "--out", out, *arguments),
             project.root,
@@ -474,7 +476,7 @@ def test_a_sweep_that_is_no_table_is_refused(refused, tmp_path: Path, kind: str)
         os.mkfifo(path)
     elif kind == "bomb":
         path = tmp_path / "sweep.csv.gz"
-        path.write_bytes(gzip.compress(b"strategy,beta_window\n") + gzip_bomb(300))
+        path.write_bytes(gzip.compress(b"strategy,beta_window\n") + gzip_bomb(50))
     elif kind == "UTF-16":
         path.write_text("strategy,beta_window\nodd,20\n", encoding="utf-16")
     refused("--sweep", "/dev/zero" if kind == "device" else path, named=("sweep",), limit_s=20)
@@ -522,7 +524,7 @@ def test_a_fault_is_told_in_ascii_where_the_terminal_is_ascii(refused, tmp_path:
 # --------------------------------------------------------------------------- export, make
 
 
-@pytest.mark.parametrize("kind", ["absent", "text", "other", "truncated", "url", "pipe"])
+@pytest.mark.parametrize("kind", ["text", "other", "url", "pipe"])
 def test_a_database_that_holds_no_build_is_refused(
     project: Project, tmp_path: Path, kind: str
 ) -> None:
@@ -531,11 +533,9 @@ def test_a_database_that_holds_no_build_is_refused(
         path.write_text("\x1b[31mnot a database" * 500)
     elif kind == "pipe":
         os.mkfifo(path)
-    elif kind in {"other", "truncated"}:
+    elif kind == "other":
         with duckdb.connect(str(path)) as connection:
             connection.execute("create table t as select range as x from range(100000)")
-    if kind == "truncated":
-        path.write_bytes(path.read_bytes()[:12_000])
     before = tree(tmp_path)
     database = "http://127.0.0.1:9/x.duckdb" if kind == "url" else path
     done = ended(
@@ -690,34 +690,14 @@ def imported(project: Project, tmp_path: Path) -> Callable[..., Ended]:
     return lambda *files, **how: import_of(project, how.pop("out", tmp_path / "out"), *files, **how)
 
 
-@pytest.fixture(scope="module")
-def hostile_imports(
-    request: pytest.FixtureRequest, project: Project, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Future]]:
-    """The imports of the chosen hostile files, two at a time: how each ended, and where."""
-
-    def attempt(kind: str, folder: Path) -> tuple[Ended, Path]:
-        name, content = HOSTILE_IMPORTS[kind]
-        made = content()
-        (folder / name).write_bytes(made if isinstance(made, bytes) else made.encode())
-        return import_of(project, folder / "out", folder / name), folder / name
-
-    chosen = [
-        item.callspec.params["kind"]
-        for item in request.session.items
-        if getattr(item, "originalname", "") == "test_a_hostile_file_is_not_imported"
-    ]
-    folders = {kind: tmp_path_factory.mktemp("import") for kind in chosen}
-    pool = ThreadPoolExecutor(2)
-    yield {kind: pool.submit(attempt, kind, folder) for kind, folder in folders.items()}
-    pool.shutdown(cancel_futures=True)
-
-
 @pytest.mark.parametrize("kind", HOSTILE_IMPORTS)
-def test_a_hostile_file_is_not_imported(hostile_imports, project: Project, kind: str) -> None:
-    done, file = hostile_imports[kind].result()
-    check_refused(done, file.name)
-    assert tree(file.parent) == [file.name]
+def test_a_hostile_file_is_not_imported(imported, project: Project, tmp_path: Path, kind) -> None:
+    name, content = HOSTILE_IMPORTS[kind]
+    made = content()
+    (tmp_path / name).write_bytes(made if isinstance(made, bytes) else made.encode())
+    done = imported(tmp_path / name)
+    check_refused(done, name)
+    assert tree(tmp_path) == [name]
     assert not (project.root / "pwned").exists()
     assert done.peak_mb < 1_000, f"{done.peak_mb:.0f} MB"
 
@@ -1230,12 +1210,14 @@ def test_fetches_at_once_and_killed_leave_what_one_leaves(
 # --------------------------------------------------------------------------- whole runs
 #
 # A whole run takes ten seconds: they go on in a thread, one after the other, while the refusals
-# above are tested, and bundle what can be handled together.
+# above are tested, and bundle what can be handled together. Several processes of pytest share them.
 
 HOSTILE_SYMBOLS = [
     "</script><img src=x onerror=alert(1)>",
     "{{ 7*7 }}{% raw %}'; drop table hedge_metrics; --",
     "=cmd|'/C evil'!A1/../../../evil",
+    "A/B",
+    "A_B",
 ]
 HOSTILE_STRATEGIES = ["<b onclick=alert(3)>", "{{ 6*7 }}", "'; drop table x; --", "=1+1"]
 
@@ -1311,22 +1293,28 @@ def hostile_files(bench: Bench) -> tuple[Ended, Path]:
     )  # fmt: skip
 
 
-def ended_early(bench: Bench) -> list[tuple[Ended, Path]]:
-    """End two runs in the middle, in one project and into one folder."""
-    kills = ((signal.SIGTERM, 4), (signal.SIGKILL, 5))
-    with ThreadPoolExecutor(2) as pool:
-        runs = [pool.submit(bench.run, "early", "--symbol", "CLEAN", kill=kill) for kill in kills]
-        return [run.result() for run in runs]
-
-
 def at_once(bench: Bench) -> list[tuple[Ended, Path]]:
-    """After those, run twice at once where nothing can be told, and where a part of it cannot."""
-    shells = ('exec "$@" >/dev/full', 'exec "$@" 2>&-')
-    with ThreadPoolExecutor(2) as pool:
-        runs = [
-            pool.submit(bench.run, "early", "--symbol", "CLEAN", shell=shell) for shell in shells
-        ]
-        return [run.result() for run in runs]
+    """End two runs in the middle; then run twice where a part of it cannot be told."""
+    ways = (
+        ({"kill": (signal.SIGTERM, 4)}, {"kill": (signal.SIGKILL, 5)}),
+        ({"shell": 'exec "$@" >/dev/full'}, {"shell": 'exec "$@" 2>&-'}),
+    )
+    runs = []
+    for pair in ways:
+        with ThreadPoolExecutor(2) as pool:
+            runs += [pool.submit(bench.run, "once", "--symbol", "CLEAN", **how) for how in pair]
+    return [run.result() for run in runs]
+
+
+def control_characters(bench: Bench) -> tuple[Ended, Path]:
+    """Run on a symbol that would write to the terminal what the tool does not say."""
+    symbol = "A\x1b[31m\nerror: B\u202e\r\x00"
+    folder = bench.folder / "control"
+    given = {
+        leg: write_parquet(folder / f"{leg}.parquet", frame.assign(symbol=symbol))
+        for leg, frame in zip(("spot", "perp", "funding"), invented(), strict=True)
+    }
+    return bench.run("control_out", legs=given)
 
 
 def short_of_memory(bench: Bench) -> tuple[Ended, Path]:
@@ -1337,10 +1325,27 @@ def short_of_memory(bench: Bench) -> tuple[Ended, Path]:
 WHOLE_RUNS: dict[str, Callable[[Bench], object]] = {
     "test_hostile_names_are_text_in_all_that_a_run_leaves": hostile_names,
     "test_odd_parquet_files_give_the_figures_of_their_rows": hostile_files,
-    "test_a_run_that_is_ended_early_is_absent": ended_early,
+    "test_a_symbol_of_control_characters_reaches_no_terminal_raw": control_characters,
     "test_runs_at_once_that_cannot_be_told_give_the_figures": at_once,
     "test_a_run_short_of_memory_is_told": short_of_memory,
 }
+
+
+def made_once(name: str, bench: Bench) -> object:
+    """Make a whole run, or wait for the process of pytest that makes it; return how it ended."""
+    kept = bench.folder / f"{name}.pickle"
+    with (bench.folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            try:
+                result = WHOLE_RUNS[name](bench)
+            except BaseException as error:
+                result = error
+            kept.write_bytes(pickle.dumps(result))
+    result = pickle.loads(kept.read_bytes())
+    if isinstance(result, BaseException):
+        raise result
+    return result
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -1352,20 +1357,22 @@ def whole_runs(
 ) -> Iterator[dict[str, Future]]:
     """The whole runs that the chosen tests need, under way."""
     items = [item for item in request.session.items if item.path == request.path]
-    chosen = [item.name for item in items if item.name in WHOLE_RUNS]
-    first = next(iter(WHOLE_RUNS))  # its clean symbol is what the others are compared with
-    if any({"hostile"} & set(item.fixturenames) for item in items):
-        chosen.append(first)
-    if not chosen:
+    chosen = {item.name for item in items}
+    if any("hostile" in item.fixturenames for item in items):
+        chosen.add(next(iter(WHOLE_RUNS)))  # its clean symbol is what the others are compared with
+    names = [name for name in WHOLE_RUNS if name in chosen]
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+        if os.environ["PYTEST_XDIST_WORKER"] != "gw0":
+            names.reverse()  # each begins at an end
+    if not names:
         yield {}
         return
-    bench = Bench(new_project(), legs, tmp_path_factory.mktemp("whole"))
+    (shared / "whole").mkdir(exist_ok=True)
+    bench = Bench(new_project(), legs, shared / "whole")
     pool = ThreadPoolExecutor(1)
-    yield {
-        name: pool.submit(WHOLE_RUNS[name], bench)
-        for name in WHOLE_RUNS
-        if name in {first, *chosen}
-    }
+    yield {name: pool.submit(made_once, name, bench) for name in names}
     pool.shutdown(cancel_futures=True)
 
 
@@ -1506,18 +1513,31 @@ def test_odd_parquet_files_give_the_figures_of_their_rows(whole_runs, hostile, r
     assert names == {"spot.parquet", "perp.parquet", "funding.parquet", "latest", folder.name}
 
 
-def test_a_run_that_is_ended_early_is_absent(whole_runs, request) -> None:
-    """What the output folder then holds is in the test of the runs after it."""
-    for done, _ in whole_runs[request.node.name].result():
+def test_symbols_have_folders_of_their_own(hostile) -> None:
+    """Else `latest` is of one of them only."""
+    _, folders, _ = hostile
+    for symbol, folder in folders.items():
+        latest = json.loads((folder.parent / "latest" / "metrics.json").read_text())
+        assert latest["symbol"] == symbol
+
+
+def test_a_symbol_of_control_characters_reaches_no_terminal_raw(whole_runs, request) -> None:
+    """It is refused, or shown escaped."""
+    done, _ = whole_runs[request.node.name].result()
+    if done.code:
+        check_refused(done, "spot.parquet")
+    assert printable(done.out + done.err), (done.out, done.err)
+    assert "\nerror: B" not in done.out + done.err
+
+
+def test_runs_at_once_that_cannot_be_told_give_the_figures(whole_runs, hostile, request) -> None:
+    """Run folders are complete or absent, and nothing of the runs that were ended early is left."""
+    *early, (full, out), (quiet, _) = whole_runs[request.node.name].result()
+    for done, _ in early:
         assert done.code != 0
         assert done.out == ""
         assert "Traceback" not in done.err, done.err
         assert "Exception ignored" not in done.err, done.err
-
-
-def test_runs_at_once_that_cannot_be_told_give_the_figures(whole_runs, hostile, request) -> None:
-    """Run folders are complete or absent, and nothing of the runs that were killed is left."""
-    (full, out), (quiet, _) = whole_runs[request.node.name].result()
     folders = run_folders_in(out)
     assert {path.name for path in out.iterdir()} == {"latest", *(path.name for path in folders)}
     for folder in folders:
@@ -1539,7 +1559,6 @@ def test_a_run_short_of_memory_is_told(whole_runs, hostile, request) -> None:
         (folder,) = run_folders_in(out)
         check_figures(folder, hostile[1]["CLEAN"])
     else:
-        assert done.code in {1, 2}
-        assert "memory" in done.err
+        assert "memory" in done.err  # which the C library may be the one to say
         assert done.out == ""
         assert not out.exists() or run_folders_in(out) == []
