@@ -29,6 +29,7 @@ NO_MEMORY = re.compile(
 )
 # the system takes 103 bytes or more for a socket's path, and its name takes 18
 LONGEST_PATH_FOR_SOCKETS = 80
+LONGEST_MESSAGE = 1_600
 SCRATCH_PREFIX = "spot-perp-hedge-"
 OUT_OF_MEMORY = (
     "out of memory: close other programs, set HEDGE_MEMORY_LIMIT to less than is free, or give"
@@ -55,8 +56,13 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def one_line(message: str) -> str:
-    """Return a message as one line of text that a terminal shows and does not obey."""
+    """Return a message as one line of text that a terminal shows and does not obey.
+
+    Of a very long one, the middle is left out: the fault and the remedy are at its ends.
+    """
     folded = " ".join(message.split())
+    if len(folded) > LONGEST_MESSAGE:
+        folded = f"{folded[: LONGEST_MESSAGE // 2]} … {folded[-LONGEST_MESSAGE // 2 :]}"
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
         for letter in folded
