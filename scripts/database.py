@@ -101,10 +101,10 @@ def open_build(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
     Raises InputError for any other file.
     """
+    if not database.exists():
+        raise InputError(f"{database} does not exist: build it with dbt build or scripts.run.")
     if not database.is_file():
-        raise InputError(
-            f"{database} does not exist, or is no file: build it with dbt build or scripts.run."
-        )
+        raise InputError(f"{database} is not a file: give the database that a build has written.")
     try:
         connection = connect(database, read_only=True)
     except duckdb.Error as error:

@@ -430,8 +430,8 @@ def test_seed_with_a_broken_row(
         (["--beta_window", "90d"], "a window of 2160 rows needs 2162"),
         (["--vol_target", "0"], "vol_target is 0"),
         (["--symbol", "DOGEUSDT"], "holds no row of DOGEUSDT"),
-        (["--symbol", "x'; drop table y; --"], "holds no row of x'; drop table y; --"),
-        (["--symbol", "$(reboot)"], "holds no row of $(reboot)"),
+        (["--symbol", "x'; drop table y; --"], '--symbol is "x\'; drop table y; --"'),
+        (["--symbol", "$(reboot)"], "--symbol is '$(reboot)': use letters"),
         (["--symbol", "BTCUSDT", "ETHUSTD"], "--symbol: ETHUSTD is in no input"),
     ],
 )
