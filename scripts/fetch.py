@@ -1144,7 +1144,9 @@ def folder_of_our_own(out: Path) -> Iterator[Path]:
                 left_by_a_kill.unlink()
             work = stack.enter_context(private_folder(out / DOWNLOADS, "work-"))
         except BlockingIOError as error:
-            raise InputError(f"--out: another fetch is writing to {out}: wait for it.") from error
+            raise InputError(
+                f"--out: another fetch or import is writing to {out}: wait for it."
+            ) from error
         except OSError as error:
             raise InputError(
                 f"--out: {out} cannot be written to ({error.strerror}): choose another folder."

@@ -68,9 +68,6 @@ ORIGINS = {
 # whose bars have the time of their close as timestamp
 NAMED_BY_CLOSE = {"BitMEX"}
 CLOSE_TIMES = "close_time,closeTime,end_time,endTime"
-# the rate that was paid, where fundingRate beside it is an amount per contract (Kraken
-# Futures), or the forecast (OKX)
-PAID_RATES = "relativeFundingRate,realizedRate"
 # OKX and Hyperliquid have no symbol; a coin is the first part of a pair
 SYMBOLS = "symbol,instId,coin"
 # of an hour, of which all exchanges pay at a multiple; the rest is delay
@@ -409,7 +406,7 @@ def bar_columns(table: Table) -> dict[str, str]:
     """Return the columns of a table of bars, by the names that they get."""
     found = {name: column for name in VALUES["bars"] if (column := table.column(name))}
     if "close" not in found:
-        if rate := table.column(f"{PAID_RATES},{staging().rate_columns()}"):
+        if rate := table.column(staging().rate_columns()):
             raise InputError(f"has no close, but {rate}: give prints as --kind funding.")
         staging().number_expression(table.layout, "close", is_required=True)
     return found
@@ -420,7 +417,7 @@ def rate_column(table: Table) -> dict[str, str]:
 
     freqtrade stores prints as bars, with the rate as open.
     """
-    if paid := table.column(PAID_RATES):
+    if paid := table.column(staging().paid_rate_columns()):
         return {"funding_rate": paid}
     rates = staging().rate_columns()
     found = table.columns(rates)

@@ -41,7 +41,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests import dump_server
-from tests.conftest import ROOT, Project, write_parquet
+from tests.conftest import ROOT, Project, assert_documented, write_parquet
 from tests.dump_server import DumpServer, Handler, bars, dump_path, serving, table, zipped
 
 # what no terminal may get raw: control characters, and format characters (bidi, zero-width)
@@ -127,6 +127,11 @@ def ended(
         for stream in (out, err):
             stream.seek(0)
             texts.append(stream.read().decode(errors="surrogateescape"))
+        arguments = [os.fsdecode(part) for part in command]
+        is_stdout_open = ">" not in shell.replace("2>", "")
+        if "-m" in arguments and is_stdout_open:
+            name = arguments[arguments.index("-m") + 1]
+            assert_documented(name, process.returncode, texts[0])
         return Ended(process.returncode, *texts, time.monotonic() - begun, peak_mb)
 
 

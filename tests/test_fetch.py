@@ -31,7 +31,7 @@ import requests
 import tenacity
 
 from scripts import fetch, sample_data
-from tests.conftest import MARKET_DATA, ROOT, needs_market_data
+from tests.conftest import MARKET_DATA, ROOT, assert_documented, needs_market_data
 from tests.dump_server import (
     KLINE_HEADER,
     PRINT_HEADER,
@@ -102,7 +102,10 @@ def call(
             code = fetch.main()
         except SystemExit as refused:
             code = refused.code
-        return Outcome(code, *capfd.readouterr())
+        outcome = Outcome(code, *capfd.readouterr())
+        if "--help" not in flags:
+            assert_documented("scripts.fetch", outcome.code, outcome.stdout)
+        return outcome
 
     return run
 
@@ -1560,7 +1563,10 @@ def test_two_fetches_at_a_time_do_not_mix(server: DumpServer, call: Call, tmp_pa
     wait_until(lambda: dump_path("spot", "2024-01") in [path for path, _ in server.asked])
     second = call("2024-01", "2024-01", out)
     assert second.code == 2
-    assert second.stderr == f"error: --out: another fetch is writing to {out}: wait for it.\n"
+    assert (
+        second.stderr
+        == f"error: --out: another fetch or import is writing to {out}: wait for it.\n"
+    )
     assert (out / fetch.DOWNLOADS).is_dir()
     server.released.set()
     stdout, stderr = first.communicate(timeout=30)

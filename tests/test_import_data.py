@@ -33,6 +33,7 @@ from tests.conftest import (
     MARKET_DATA,
     ROOT,
     Project,
+    assert_documented,
     needs_market_data,
     read_metrics,
     write_parquet,
@@ -182,6 +183,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         capsys.readouterr()
         code = import_data.main()
         captured = capsys.readouterr()
+        assert_documented("scripts.import_data", code, captured.out)
         return code, captured.out.splitlines(), captured.err.splitlines()
 
     return run

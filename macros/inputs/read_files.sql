@@ -311,7 +311,16 @@
 
 
 {% macro rate_columns() -%}
-    funding_rate,fundingRate,rate,funding,last_funding_rate
+    funding_rate,fundingRate,rate,funding,last_funding_rate,{{ paid_rate_columns() }}
+{%- endmacro %}
+
+
+{#-
+    Beside an amount per contract of the name fundingRate (Kraken Futures), or a forecast
+    (OKX).
+-#}
+{% macro paid_rate_columns() -%}
+    relativeFundingRate,realizedRate
 {%- endmacro %}
 
 
