@@ -294,7 +294,8 @@ def describe_failures(run_results: Path, database: Path) -> str:
             if result["status"] == "fail":
                 schema, table = result["relation_name"].replace('"', "").split(".")[1:]
                 row = connection.execute(f'from "{schema}"."{table}" limit 1').fetchdf()
-                first = ", ".join(f"{key}={value}" for key, value in row.iloc[0].items())
+                # whatever stands in the row, it is one line
+                first = one_line(", ".join(f"{key}={value}" for key, value in row.iloc[0].items()))
                 lines.append(
                     f"test {name} failed with {result['failures']} row(s), the first: {first}."
                     f" All of them: from {schema}.{table}"

@@ -217,6 +217,15 @@ def sample_project(
     return copy_of(root, folder, new_project())
 
 
+@pytest.fixture(scope="module")
+def sample_copy(
+    sample_project: tuple[Project, Path], new_project: Callable[[], Project]
+) -> tuple[Project, Path]:
+    """The sample's project again, to build in and to disturb: others look at the first one."""
+    project, folder = sample_project
+    return copy_of(project.root, folder, new_project())
+
+
 @pytest.fixture(scope="session")
 def compiled(sample_project: tuple[Project, Path]) -> dict[str, str]:
     """The SQL of every model and test, as dbt compiles it for the sample, by name."""

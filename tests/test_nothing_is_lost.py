@@ -17,7 +17,7 @@ import pytest
 
 from scripts import database, export, files, inputs
 from scripts.project import InputError
-from tests.conftest import ROOT, Project, copy_of
+from tests.conftest import ROOT, Project
 from tests.test_run import SMALL, write_legs
 
 WRITER = """
@@ -169,20 +169,11 @@ def wait_for(found: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
-@pytest.fixture(scope="module")
-def built(
-    sample_project: tuple[Project, Path], new_project: Callable[[], Project]
-) -> tuple[Project, Path]:
-    """The sample's project again, to disturb."""
-    project, folder = sample_project
-    return copy_of(project.root, folder, new_project())
-
-
 def test_the_next_export_removes_what_a_killed_one_left(
-    built: tuple[Project, Path], tmp_path: Path
+    sample_copy: tuple[Project, Path], tmp_path: Path
 ) -> None:
     """In the folder of the results, and in that of temporary files."""
-    project, _ = built
+    project, _ = sample_copy
     temporary, out = tmp_path / "tmp", tmp_path / "out"
     temporary.mkdir()
     environment = os.environ | {"TMPDIR": str(temporary)}
@@ -297,9 +288,9 @@ def test_all_run_folders_get_their_names_or_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["folder", "file"])
 def test_a_latest_that_is_no_link_is_left_alone(
-    built: tuple[Project, Path], tmp_path: Path, kind: str
+    sample_copy: tuple[Project, Path], tmp_path: Path, kind: str
 ) -> None:
-    project, _ = built
+    project, _ = sample_copy
     latest = tmp_path / "out" / "latest"
     latest.parent.mkdir()
     if kind == "folder":

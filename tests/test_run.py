@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from scripts.project import folder_name
-from tests.conftest import Project, copy_of, read_metrics, write_parquet
+from tests.conftest import Project, read_metrics, write_parquet
 from tests.test_inputs import PRINT_TIMES, TIMES, prices
 from tests.test_odd_bars import ODD_NAME, legs_of
 from tests.test_readme import FUNDING_PER_MONTH
@@ -238,15 +238,6 @@ def test_without_a_perp_risk_is_not_measured(project: Project, tmp_path: Path) -
     assert metrics["strategies"]["naive"]["funding"] == pytest.approx(
         merged["funding_rate"][21:].sum()
     )
-
-
-@pytest.fixture(scope="module")
-def sample_copy(
-    sample_project: tuple[Project, Path], new_project: Callable[[], Project]
-) -> tuple[Project, Path]:
-    """The sample's project again, to build in: tests of other files look at the first one."""
-    project, folder = sample_project
-    return copy_of(project.root, folder, new_project())
 
 
 def test_readers_and_runs_do_not_disturb_each_other(

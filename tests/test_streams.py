@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from scripts.command_line import one_line
-from tests.conftest import ROOT, Project, copy_of
+from tests.conftest import ROOT, Project
+from tests.test_inputs import prices
 from tests.test_run import SMALL, write_legs
 
 SLOW_QUERY_IN_A_WORKER = """
@@ -47,15 +49,6 @@ def test_a_message_is_text_that_a_terminal_does_not_obey() -> None:
     assert one_line("龙虾USDT: 5 % – ok") == "龙虾USDT: 5 % – ok"
 
 
-@pytest.fixture(scope="module")
-def built(
-    sample_project: tuple[Project, Path], new_project: Callable[[], Project]
-) -> tuple[Project, Path]:
-    """The sample's project again, to export from."""
-    project, folder = sample_project
-    return copy_of(project.root, folder, new_project())
-
-
 def shell(project: Project, out: Path, redirection: str) -> subprocess.CompletedProcess[str]:
     """Export with the streams redirected as a shell does."""
     command = f'exec "$0" -m scripts.export --out "$1" {redirection}'
@@ -66,9 +59,9 @@ def shell(project: Project, out: Path, redirection: str) -> subprocess.Completed
 
 
 def test_a_full_stdout_is_told_and_the_results_stay(
-    built: tuple[Project, Path], tmp_path: Path
+    sample_copy: tuple[Project, Path], tmp_path: Path
 ) -> None:
-    done = shell(built[0], tmp_path / "out", ">/dev/full")
+    done = shell(sample_copy[0], tmp_path / "out", ">/dev/full")
     (folder,) = (tmp_path / "out").glob("20*")
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
@@ -79,16 +72,16 @@ def test_a_full_stdout_is_told_and_the_results_stay(
 
 
 def test_a_closed_stderr_leaves_stdout_as_documented(
-    built: tuple[Project, Path], tmp_path: Path
+    sample_copy: tuple[Project, Path], tmp_path: Path
 ) -> None:
     """Messages would go to stdout, or into the next file that is opened."""
-    done = shell(built[0], tmp_path / "out", "2>&- <&-")
+    done = shell(sample_copy[0], tmp_path / "out", "2>&- <&-")
     (folder,) = (tmp_path / "out").glob("20*")
     assert (done.returncode, done.stdout) == (0, f"{folder}\n")
 
 
-def test_a_full_stderr_is_no_failure(built: tuple[Project, Path], tmp_path: Path) -> None:
-    done = shell(built[0], tmp_path / "out", "2>/dev/full")
+def test_a_full_stderr_is_no_failure(sample_copy: tuple[Project, Path], tmp_path: Path) -> None:
+    done = shell(sample_copy[0], tmp_path / "out", "2>/dev/full")
     (folder,) = (tmp_path / "out").glob("20*")
     assert (done.returncode, done.stdout) == (0, f"{folder}\n")
 
@@ -129,3 +122,16 @@ def test_little_memory_is_told(
     assert done.stderr.splitlines()[-1].startswith("error: out of memory: close other programs")
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_row_that_fails_a_test_is_one_line(project: Project, tmp_path: Path) -> None:
+    """A file's name in it may hold line breaks and escape sequences."""
+    spot, perp = prices()
+    spot[100:103] = np.nan
+    folder = tmp_path / "x\x1b[31m\nerror: y"
+    done = project.run(*write_legs(folder, {"spot": spot, "perp": perp}), *SMALL)
+    assert done.returncode == 1
+    fault, kept = done.stderr.splitlines()
+    assert "3 rows with a price that is null" in fault
+    assert "x\\x1b[31m error: y/spot_BTCUSDT.parquet" in fault
+    assert kept.startswith("The build is kept: duckdb -readonly ")
