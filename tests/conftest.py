@@ -33,6 +33,9 @@ needs_market_data = pytest.mark.skipif(
 
 # files that take half a minute or more: begun late, they would keep one process waiting
 SLOW = (
+    "test_attacks.py",
+    "test_streams.py",
+    "test_nothing_is_lost.py",
     "test_run.py",
     "test_readme.py",
     "test_market_data.py",
