@@ -79,7 +79,9 @@ def replace_database(new: Path, database: Path) -> None:
             try:
                 connect(database, read_only=True).close()
             except duckdb.Error as error:
-                say(f"{database} cannot be opened ({first_line(error)}): this run replaces it.")
+                fault = f"{database} cannot be opened ({first_line(error)}): this run replaces it."
+                say(one_line(fault))
+            # only now: closing the file above would have released a lock of this process
             stack.enter_context(locked_against_writers(database))
         database.with_name(f"{database.name}.wal").unlink(missing_ok=True)
         put_in_place(new, database)

@@ -37,7 +37,7 @@ from scripts.command_line import (
 )
 from scripts.database import check_is_replaceable, connect, replace_database
 from scripts.export import publish, workers, written
-from scripts.files import private_folder
+from scripts.files import private_folder, put_in_place
 from scripts.project import (
     DATABASE,
     ROOT,
@@ -272,7 +272,7 @@ def keep_parsed(made: Path, parsed: Path) -> None:
         with private_folder(parsed.parent, ".writing-") as folder:
             # a copy: the two may be on different file systems
             shutil.copy(made, folder)
-            os.replace(folder / made.name, parsed)
+            put_in_place(folder / made.name, parsed)
 
 
 def parse_event(line: str) -> dict[str, Any]:

@@ -8,7 +8,18 @@ input_files as (
 file_states as ({{ file_states() }})
 
 select
-    input_files.*,
+    input_files.leg,
+    input_files.symbol,
+    input_files.source_file,
+    input_files.input_rows,
+    input_files.usable_rows,
+    input_files.rows_without_time,
+    input_files.rows_on_grid,
+    input_files.first_ts,
+    input_files.last_ts,
+    input_files.smallest_bar_size_ms,
+    input_files.largest_bar_size_ms,
+    input_files.raw_step_ms,
     file_states.size_bytes,
     file_states.modified_ts
 from input_files

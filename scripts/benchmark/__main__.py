@@ -24,7 +24,6 @@ import argparse
 import itertools
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -41,6 +40,7 @@ from scripts.benchmark.runs import (
 )
 from scripts.benchmark.universe import BARS, files_of, symbol_of, write_universe
 from scripts.command_line import OneLineParser, run_command, say
+from scripts.files import private_folder
 from scripts.measured import Measured, measured
 from scripts.pages import filled, markdown_table, read_page
 from scripts.project import ROOT
@@ -369,8 +369,8 @@ def main() -> int:
             read_page(arguments.page, arguments.parts)
         for name in arguments.parts:
             begun = time.perf_counter()
-            with tempfile.TemporaryDirectory(dir=ROOT / "data", prefix=".benchmark-") as folder:
-                parts = PARTS[name](arguments, Path(folder))
+            with private_folder(ROOT / "data", ".benchmark-") as folder:
+                parts = PARTS[name](arguments, folder)
             yield "\n".join(parts.values())
             say(f"{name}: {time.perf_counter() - begun:.0f} s")
             if arguments.page:
