@@ -494,7 +494,7 @@
 {%- endmacro %}
 
 
-{#- As scripts/project.py has it, but for letters that are another form of a plain one. -#}
+{#- scripts/project.py also rejects letters that are another form of a plain one. -#}
 {% macro is_plain_name(name) -%}
     (
         regexp_full_match({{ name }}, '[\p{L}0-9_/:][\p{L}\p{M}0-9_/:.-]*')
@@ -548,5 +548,6 @@
 
 {% macro column_names(layout) -%}
     {{- (layout.columns | map(attribute='name') | list)[:20] | join(', ') -}}
-    {{- ' and ' ~ (layout.columns | length - 20) ~ ' more' if layout.columns | length > 20 -}}
+    {%- set more = layout.columns | length - 20 -%}
+    {{- ' and ' ~ more ~ ' more' if more > 0 -}}
 {%- endmacro %}

@@ -9,5 +9,7 @@
 
 
 {% macro sql_path(path) -%}
-    {{- sql_text(path | replace('[', '[[]') | replace('*', '[*]') | replace('?', '[?]')) -}}
+    {{- sql_text(
+        path | replace('[', '[[]') | replace('*', '[*]') | replace('?', '[?]')
+    ) -}}
 {%- endmacro %}

@@ -1,5 +1,6 @@
--- One row per leg, symbol and input file: what was read from it, and the file's state then.
--- Bars of two sizes in one leg show up as two bar sizes. Key: leg, symbol, source_file.
+-- One row per leg, symbol and input file: what was read from it, and its state then.
+-- Bars of two sizes in one leg show up as two bar sizes.
+-- Key: leg, symbol, source_file.
 with
 input_files as (
     {{ input_files_query(input_rows(), 'select * from ' ~ ref('int_raw_runs')) }}

@@ -1,5 +1,5 @@
--- What scripts.inputs refuses, for a plain `dbt build`: a symbol or a strategy that could be
--- taken for something else, a symbol in two spellings, and one file as both legs.
+-- What scripts.inputs rejects, for a plain `dbt build`: a symbol or a strategy that is
+-- not a plain name, a symbol in two spellings, and one file as both legs.
 with
 input_files as (select * from {{ ref('int_input_files') }}),
 strategies as (select strategy from {{ ref('hedge_strategies') }})
