@@ -1,5 +1,5 @@
 -- What scripts.inputs rejects in a sweep's file, for a plain `dbt build`: names are
--- plain, unique and not those of the panel, and parameters those that a seed row may have.
+-- plain, unique and not the panel's, and parameters are those that a row may have.
 {{ config(enabled=var('sweep') != '') }}
 
 with
