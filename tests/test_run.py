@@ -340,7 +340,7 @@ def test_only_the_process_behind_the_workers_ends_at_once(project: Project) -> N
 
 def test_a_table_is_replaced_whole_or_not_at_all(new_project: Callable[[], Project]) -> None:
     project = new_project()
-    model = project.root / "models" / "intermediate" / "trial.sql"
+    model = project.root / "models" / "hedge" / "trial.sql"
     for sql, exit_code, kind, found in (
         ("select 1 as one", 0, "BASE TABLE", 1),
         ("select error('no') as one", 1, "BASE TABLE", 1),
