@@ -20,6 +20,39 @@
 {%- endmacro %}
 
 
+{% macro is_estimated_per_bar() -%}
+    (estimator not in ('none', 'naive', 'static'))
+{%- endmacro %}
+
+
+{% macro target_beta(estimator, static_beta, rolling_beta) -%}
+    case {{ estimator }}
+        when 'none' then 0.0
+        when 'naive' then 1.0
+        when 'static' then {{ static_beta }}
+        else {{ rolling_beta }}
+    end
+{%- endmacro %}
+
+
+{#- least(1, NULL) would be 1: an undefined volatility must not become a full hedge. -#}
+{% macro vol_scale(realized_vol, vol_target, uses_volatility, is_vol_budget) -%}
+    case
+        when not {{ uses_volatility }} then 1.0
+        when {{ realized_vol }} > {{ vol_target }} and {{ is_vol_budget }}
+            then 1 - {{ vol_target }} / {{ realized_vol }}
+        when {{ realized_vol }} > {{ vol_target }} then {{ vol_target }} / {{ realized_vol }}
+        when {{ realized_vol }} is not null and {{ is_vol_budget }} then 0.0
+        when {{ realized_vol }} is not null then 1.0
+    end
+{%- endmacro %}
+
+
+{% macro is_evaluated() -%}
+    (merged_bars.previous_end_ts >= common_starts.decision_ts)
+{%- endmacro %}
+
+
 {% macro takes_a_ratio(alias='merged_bars') -%}
     ({{ alias }}.r_spot is not null or {{ alias }}.is_next_bar)
 {%- endmacro %}

@@ -39,20 +39,17 @@
         from merged_bars as bars
         inner join strategies on bars.timeframe = strategies.timeframe
         left join betas
-            on bars.symbol = betas.symbol
-            and bars.timeframe = betas.timeframe
-            and bars.ts = betas.ts
+            on bars.market = betas.market
+            and bars.row_index = betas.row_index
             and strategies.estimator = betas.estimator
             and strategies.beta_window = betas.beta_window
             and strategies.halflife = betas.halflife
         left join realized_vols
-            on bars.symbol = realized_vols.symbol
-            and bars.timeframe = realized_vols.timeframe
-            and bars.ts = realized_vols.ts
+            on bars.market = realized_vols.market
+            and bars.row_index = realized_vols.row_index
             and strategies.vol_window = realized_vols.vol_window
         left join static_estimates
-            on bars.symbol = static_estimates.symbol
-            and bars.timeframe = static_estimates.timeframe
+            on bars.market = static_estimates.market
         where {{ takes_a_ratio('bars') }}
     ),
 

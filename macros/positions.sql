@@ -1,97 +1,27 @@
-{#-
-    What is held after a bar follows from what was held before it, which no window can
-    say. A first pass walks through each series and keeps the coins at the start of each
-    stretch of 128 bars, a second one walks through all stretches at once and keeps
-    every bar: a list that grows bar by bar over a whole series would be copied at each
-    of them.
-
-    A walk takes as long for one series as for a thousand side by side, and a group by
-    hands on few at a time: the sort brings them together, in a seventh of the time.
--#}
-{% macro coins_after_orders(bars) -%}
-    {%- set stretch = stretch_of('bar_index', 128) -%}
-    with
-    stretches as (
-        select
-            symbol,
-            timeframe,
-            strategy,
-            {{ stretch }} as stretch,
-            list(
-                {
-                    'ts': ts,
-                    'is_entry': bar_index = 0,
-                    'is_due': is_due,
-                    'target': target,
-                    'price_ratio': price_ratio,
-                    'band': band,
-                    'min_trade': min_trade
-                }
-                order by bar_index
-            ) as bars
-        from {{ bars }}
-        group by symbol, timeframe, strategy, {{ stretch }}
-    ),
-
-    series as (
-        select
-            symbol,
-            timeframe,
-            strategy,
-            list(bars order by stretch) as stretches
-        from stretches
-        group by symbol, timeframe, strategy
-        order by symbol, timeframe, strategy
-    ),
-
-    starts as (
-        select
-            symbol,
-            timeframe,
-            strategy,
-            list_reduce(
-                stretches,
-                lambda walked, bars: {
-                    'coins': list_reduce(
-                        bars,
-                        lambda coins, bar: {{ coins_after_order_of('bar', 'coins') }},
-                        walked.coins
-                    ),
-                    'starts': list_append(walked.starts, walked.coins)
-                },
-                {'coins': 0.0::double, 'starts': []::double[]}
-            ).starts as starts
-        from series
-    ),
-
-    paths as (
-        select
-            stretches.symbol,
-            stretches.timeframe,
-            stretches.strategy,
-            stretches.bars,
-            list_reduce(
-                stretches.bars,
-                lambda path, bar:
-                    list_append(path, {{ coins_after_order_of('bar', 'path[-1]') }}),
-                [starts.starts[stretches.stretch + 1]]
-            ) as path
-        from stretches
-        inner join starts
-            on stretches.symbol = starts.symbol
-            and stretches.timeframe = starts.timeframe
-            and stretches.strategy = starts.strategy
+{#- Every 0 bars: the entry alone. -#}
+{% macro is_due(bar_index, every) -%}
+    (
+        {{ bar_index }} = 0
+        or ({{ every }} > 0 and ({{ bar_index }}) % nullif({{ every }}, 0) = 0)
     )
+{%- endmacro %}
 
-    select
-        symbol,
-        timeframe,
-        strategy,
-        unnest(list_transform(bars, lambda bar: bar.ts)) as ts,
-        -- the first is what was held before the stretch
-        unnest(path[:-2]) as coins_before,
-        unnest(path[2:]) as coins
-    from paths
+
+{#- Why a bar's order is none. -#}
+{% macro hold_reason(trade, hedge_ratio, target, is_due, band) -%}
+    case
+        when {{ trade }} <> 0 then null
+        when {{ target }} = {{ hedge_ratio }} then 'at target'
+        when not {{ is_due }} then 'not due'
+        when abs({{ target }} - {{ hedge_ratio }}) <= {{ band }} then 'within band'
+        else 'below min_trade'
+    end
+{%- endmacro %}
+
+
+{#- The next bar has brought nothing yet. -#}
+{% macro of_known_bar(value) -%}
+    case when r_net is not null then {{ value }} end
 {%- endmacro %}
 
 
@@ -120,6 +50,6 @@
 {% macro coins_after_order_of(bar, coins) -%}
     {{ coins_after_order(
         coins, bar ~ '.target', bar ~ '.price_ratio', bar ~ '.is_entry', bar ~ '.is_due',
-        bar ~ '.band', bar ~ '.min_trade'
+        'band', 'min_trade'
     ) }}
 {%- endmacro %}

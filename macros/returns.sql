@@ -10,7 +10,7 @@
 
 
 {% macro compounded(simple_return) -%}
-    exp(sum({{ log_growth(simple_return) }})) - 1
+    exp({{ exact_sum(log_growth(simple_return)) }}) - 1
 {%- endmacro %}
 
 
@@ -47,13 +47,6 @@
     {{ null_if_proxy(
         'sqrt(' ~ variance ~ ' * ' ~ periods_per_year(timeframe) ~ ')', is_hedge
     ) }}
-{%- endmacro %}
-
-
-{% macro sample_variance(total, squares, rows) -%}
-    greatest(
-        0, {{ squares }} - {{ total }} * {{ total }} / nullif({{ rows }}, 0)
-    ) / nullif({{ rows }} - 1, 0)
 {%- endmacro %}
 
 

@@ -31,8 +31,7 @@
     )
 
     select
-        samples.symbol,
-        samples.timeframe,
+        samples.*,
         uniforms.replicate,
         cast(floor(uniforms.uniform * samples.bars) as bigint) + 1 as place,
         uniforms.block = samples.blocks_drawn as is_last
@@ -111,5 +110,30 @@
     (
         {{ periods_per_year(timeframe) }}
         * ({{ mean }} - {{ var('risk_aversion') }} / 2.0 * {{ variance }})
+    )
+{%- endmacro %}
+
+
+{#- A lag by a number of rows streams, by a column it does not. -#}
+{% macro lag_of_block(value, more_rows) -%}
+    case timeframe
+        {%- for timeframe in fromjson(built_timeframes()) %}
+        when '{{ timeframe }}'
+            then lag({{ value }}, {{ block_bars_of(timeframe) | int + more_rows }}) over ()
+        {%- endfor %}
+    end
+{%- endmacro %}
+
+
+{% macro block_bars_of(timeframe) -%}
+    {{- var('bootstrap_block_days') * 86400000
+        // fromjson(timeframes_ms())[timeframe] -}}
+{%- endmacro %}
+
+
+{#- In the order of the replicates, so that it is the same from build to build. -#}
+{% macro spread_of(value) -%}
+    list_aggregate(
+        list({{ value }} order by replicate) filter (where replicate > 0), 'stddev_samp'
     )
 {%- endmacro %}

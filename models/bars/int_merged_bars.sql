@@ -1,7 +1,8 @@
 -- One row per symbol, timeframe and bar that both legs have, with returns and funding,
 -- and one row for the bar that has not happened yet (is_next_bar: its own figures are
 -- NULL). Without a perp, spot's close stands in for it. In a build of several timeframes
--- the bars of all end together: later ones are left out. Key: symbol, timeframe, ts.
+-- the bars of all end together: later ones are left out. A market is a symbol at a
+-- timeframe, by number. Key: market, row_index.
 with
 bars as (select * from {{ ref('int_bars') }}),
 prints as (select * from {{ ref('int_funding_prints') }}),
@@ -57,6 +58,14 @@ next_bars as (
     group by symbol, timeframe
 ),
 
+markets as (
+    select
+        symbol,
+        timeframe,
+        cast(row_number() over (order by symbol, timeframe) as integer) as market
+    from next_bars
+),
+
 timeline as (
     select * from ended_together
     union all
@@ -66,6 +75,7 @@ timeline as (
 -- what has accrued by the end of each bar
 accrued as (
     select
+        markets.market,
         timeline.*,
         case
             when prints.ts is null then 0
@@ -79,22 +89,38 @@ accrued as (
                 )
         end as accrued_funding
     from timeline
+    inner join markets
+        on timeline.symbol = markets.symbol
+        and timeline.timeframe = markets.timeframe
     {{ asof_left_join(
         'prints', 'prints', key='timeline.symbol', ts='timeline.end_ts', as_of='ts'
     ) }}
 ),
 
+ordered as (select * from accrued order by market, ts),
+
+numbered as (
+    select
+        *,
+        {{ is_first_of('market') }} as is_first,
+        row_number() over () as place,
+        {{ in_order('market', 'ts') }} as ts_in_order
+    from ordered
+),
+
 measured as (
     select
         *,
-        lag(end_ts) over by_time as previous_end_ts,
-        lag(close_spot) over by_time as previous_close_spot,
-        lag(close_perp) over by_time as previous_close_perp,
-        accrued_funding - lag(accrued_funding) over by_time as newly_accrued,
-        {{ ms_between('lag(end_ts) over by_time', 'end_ts') }} as elapsed_ms,
-        row_number() over by_time as row_index
-    from accrued
-    window by_time as (partition by symbol, timeframe order by ts)
+        cast(
+            place - last_value(case when is_first then place end ignore nulls) over to_date
+            + 1 as integer
+        ) as row_index,
+        {{ row_before('end_ts', 'is_first') }} as previous_end_ts,
+        {{ row_before('close_spot', 'is_first') }} as previous_close_spot,
+        {{ row_before('close_perp', 'is_first') }} as previous_close_perp,
+        accrued_funding - {{ row_before('accrued_funding', 'is_first') }} as newly_accrued
+    from numbered
+    window to_date as (rows unbounded preceding)
 ),
 
 returned as (
@@ -102,17 +128,21 @@ returned as (
         *,
         close_spot / previous_close_spot - 1 as r_spot,
         close_perp / previous_close_perp - 1 as r_fut,
-        cast(elapsed_ms / {{ ms_of_timeframe('timeframe') }} as integer) as bars_elapsed
+        cast(
+            {{ ms_between('previous_end_ts', 'end_ts') }}
+            / {{ ms_of_timeframe('timeframe') }} as integer
+        ) as bars_elapsed
     from measured
 )
 
 select
+    market,
     symbol,
     timeframe,
-    ts,
+    row_index,
+    ts_in_order as ts,
     end_ts,
     is_next_bar,
-    row_index,
     close_spot,
     {{ 'cast(null as double)' if perp_is_proxy() else 'close_perp' }} as close_perp,
     previous_end_ts,

@@ -1,6 +1,6 @@
--- One row per symbol, timeframe, estimator, beta_window, halflife and bar: what is
--- estimated from the rows before the bar, once for all strategies that ask for it.
--- Key: symbol, timeframe, estimator, beta_window, halflife, ts.
+-- One row per market, estimator, beta_window, halflife and bar: what is estimated
+-- from the rows before the bar, once for all strategies that ask for it.
+-- Key: market, estimator, beta_window, halflife, row_index.
 with
 betas as (
     select * from {{ ref('int_ols_betas') }}
@@ -11,11 +11,10 @@ betas as (
 )
 
 select
-    symbol,
-    timeframe,
+    market,
     estimator,
     beta_window,
     halflife,
-    ts,
+    row_index,
     beta
 from betas

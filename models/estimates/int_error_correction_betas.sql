@@ -1,6 +1,6 @@
--- One row per symbol, timeframe, window and bar: the slope on r_fut of the regression of
--- r_spot on r_fut and the basis at the close before, over the rows before the bar. A
--- basis that closes moves spot, too; left out, it is taken for a part of the slope.
+-- One row per market, window and bar: the slope on r_fut of the regression of r_spot on
+-- r_fut and the basis at the close before, over the rows before the bar. A basis that
+-- closes moves spot, too; left out, it is taken for a part of the slope.
 with
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
 
@@ -12,10 +12,9 @@ windows as (
 
 regressed as (
     select
-        merged_bars.symbol,
-        merged_bars.timeframe,
+        merged_bars.market,
         windows.beta_window,
-        merged_bars.ts,
+        merged_bars.row_index,
         merged_bars.usable_r_fut,
         merged_bars.usable_r_spot,
         case
@@ -38,19 +37,18 @@ moments as (
         covar_samp(usable_r_spot, basis) over rows_before as cov_spot_basis
     from regressed
     window rows_before as (
-        partition by symbol, timeframe, beta_window
-        order by ts
+        partition by market, beta_window
+        order by row_index
         {{ rows_before('beta_window') }}
     )
 )
 
 select
-    symbol,
-    timeframe,
+    market,
     'error_correction' as estimator,
     beta_window,
     0 as halflife,
-    ts,
+    row_index,
     case
         -- 1e-9: regressors that are one and the same but for rounding tell no slope apart
         when

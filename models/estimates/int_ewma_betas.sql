@@ -1,6 +1,6 @@
--- One row per symbol, timeframe, window, half-life and bar: the slope of r_spot on r_fut
--- over the rows before the bar, each weighted by 0.5 ^ (age in rows / half-life), none
--- older than 20 half-lives. Unusable rows age the others, and weigh nothing.
+-- One row per market, window, half-life and bar: the slope of r_spot on r_fut over the rows
+-- before the bar, each weighted by 0.5 ^ (age in rows / half-life), none older than 20
+-- half-lives. Unusable rows age the others, and weigh nothing.
 --
 -- Weights that grow with a row's place would overflow, so they start again with each
 -- stretch of 20 half-lives: a frame is what lies before the bar in its own stretch, and
@@ -16,21 +16,16 @@ windows as (
 
 numbered as (
     select
-        merged_bars.symbol,
-        merged_bars.timeframe,
+        merged_bars.market,
         windows.beta_window,
         windows.halflife,
-        merged_bars.ts,
+        merged_bars.row_index as bar_row,
         merged_bars.usable_r_spot as y,
         merged_bars.usable_r_fut as x,
         {{ ewma_cut_halflives() }} * windows.halflife as stretch_rows,
         row_number() over (
-            partition by
-                merged_bars.symbol,
-                merged_bars.timeframe,
-                windows.beta_window,
-                windows.halflife
-            order by merged_bars.ts
+            partition by merged_bars.market, windows.beta_window, windows.halflife
+            order by merged_bars.row_index
         ) - 1 as row_index
     from merged_bars
     inner join windows on merged_bars.timeframe = windows.timeframe
@@ -56,11 +51,10 @@ weighted as (
 
 summed as (
     select
-        symbol,
-        timeframe,
+        market,
         beta_window,
         halflife,
-        ts,
+        bar_row,
         row_index,
         stretch_rows,
         stretch,
@@ -74,17 +68,17 @@ summed as (
     from weighted
     window
         before as (
-            partition by symbol, timeframe, beta_window, halflife, stretch
+            partition by market, beta_window, halflife, stretch
             order by place
             rows between unbounded preceding and 1 preceding
         ),
         from_here as (
-            partition by symbol, timeframe, beta_window, halflife, stretch
+            partition by market, beta_window, halflife, stretch
             order by place
             rows between current row and unbounded following
         ),
         in_frame as (
-            partition by symbol, timeframe, beta_window, halflife
+            partition by market, beta_window, halflife
             order by row_index
             {{ rows_before('stretch_rows') }}
         )
@@ -92,11 +86,10 @@ summed as (
 
 framed as (
     select
-        current_rows.symbol,
-        current_rows.timeframe,
+        current_rows.market,
         current_rows.beta_window,
         current_rows.halflife,
-        current_rows.ts,
+        current_rows.bar_row,
         {%- for name in ewma_sums() %}
         current_rows.{{ name }}_before
         + coalesce(earlier.{{ name }}_from_here, 0)
@@ -107,8 +100,7 @@ framed as (
         current_rows.frame_rows
     from summed as current_rows
     left join summed as earlier
-        on current_rows.symbol = earlier.symbol
-        and current_rows.timeframe = earlier.timeframe
+        on current_rows.market = earlier.market
         and current_rows.beta_window = earlier.beta_window
         and current_rows.halflife = earlier.halflife
         and current_rows.stretch = earlier.stretch + 1
@@ -116,12 +108,11 @@ framed as (
 )
 
 select
-    symbol,
-    timeframe,
+    market,
     'ewma' as estimator,
     beta_window,
     halflife,
-    ts,
+    bar_row as row_index,
     case
         -- 1e-12: without a variance but for rounding there is no slope
         when

@@ -1,5 +1,5 @@
--- One row per symbol, timeframe, volatility window and bar: the annualised volatility of
--- spot over the rows before the bar. Key: symbol, timeframe, vol_window, ts.
+-- One row per market, volatility window and bar: the annualised volatility of spot over
+-- the rows before the bar. Key: market, vol_window, row_index.
 with
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
 
@@ -14,10 +14,9 @@ windows as (
 )
 
 select
-    merged_bars.symbol,
-    merged_bars.timeframe,
+    merged_bars.market,
     windows.vol_window,
-    merged_bars.ts,
+    merged_bars.row_index,
     case
         when {{ is_frame_usable('usable_r_spot', 'rows_before', 'vol_window') }}
             then
@@ -28,7 +27,7 @@ from merged_bars
 inner join windows on merged_bars.timeframe = windows.timeframe
 where {{ takes_a_ratio() }}
 window rows_before as (
-    partition by merged_bars.symbol, merged_bars.timeframe, windows.vol_window
-    order by merged_bars.ts
+    partition by merged_bars.market, windows.vol_window
+    order by merged_bars.row_index
     {{ rows_before('vol_window') }}
 )

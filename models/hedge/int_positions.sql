@@ -1,133 +1,138 @@
--- One row per symbol, timeframe, strategy and evaluated bar, the next bar included: what
--- is held once the bar's order is done. Between orders the coins are held, so the ratio
--- drifts with both prices. Key: symbol, timeframe, strategy, ts.
+-- One row per series and evaluated bar, the next bar included: what is held once the
+-- bar's order is done, and the paths that it makes: as fractions of the spot notional at
+-- the bar's start, and as money for the coins held, in their value before the first
+-- evaluated bar. Rows lie in the order of their key: series, row_index.
 with
-ratios as (select * from {{ ref('int_hedge_ratios') }}),
-samples as (select * from {{ ref('int_samples') }}),
+series as (select * from {{ ref('int_series') }}),
+targets as (select * from {{ ref('int_targets') }}),
+ruled as (select * from {{ ref('int_ruled_positions') }}),
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
-strategies as (select * from {{ ref('int_strategies') }}),
 
--- what all strategies share
-bars as (
+-- without a rule, each bar's order goes to the target
+decided as (
     select
-        merged_bars.symbol,
-        merged_bars.timeframe,
-        merged_bars.ts,
-        -- without a perp, spot stands in for it
-        coalesce(merged_bars.previous_close_perp, merged_bars.previous_close_spot)
-        / merged_bars.previous_close_spot as price_ratio,
-        lag(merged_bars.r_spot) over by_time as previous_r_spot,
-        lag(merged_bars.r_fut) over by_time as previous_r_fut,
-        row_number() over by_time - 1 as bar_index
-    from merged_bars
-    inner join samples
-        on merged_bars.symbol = samples.symbol
-        and merged_bars.timeframe = samples.timeframe
-        and merged_bars.ts >= samples.start_ts
-    window by_time as (
-        partition by merged_bars.symbol, merged_bars.timeframe
-        order by merged_bars.ts
-    )
-),
-
-decisions as (
+        series.series,
+        series.market,
+        series.start_close_spot,
+        targets.row_index,
+        targets.hedge_ratio,
+        cast(null as double) as ruled_before
+    from series
+    inner join targets
+        on series.market = targets.market
+        and series.target = targets.target
+        and targets.row_index >= series.start_row
+    where not series.has_rebalance_rule
+    union all
     select
-        ratios.symbol,
-        ratios.timeframe,
-        ratios.strategy,
-        ratios.ts,
-        ratios.is_next_bar,
-        ratios.hedge_ratio as target,
-        bars.price_ratio,
-        bars.previous_r_spot,
-        bars.previous_r_fut,
-        bars.bar_index,
-        strategies.has_rebalance_rule,
-        strategies.rebalance_band as band,
-        strategies.min_trade,
-        -- every 0 bars: only the entry
-        bars.bar_index = 0
-        or (
-            strategies.rebalance_every > 0
-            and bars.bar_index % nullif(strategies.rebalance_every, 0) = 0
-        ) as is_due
-    from ratios
-    inner join bars
-        on ratios.symbol = bars.symbol
-        and ratios.timeframe = bars.timeframe
-        and ratios.ts = bars.ts
-    inner join strategies
-        on ratios.timeframe = strategies.timeframe
-        and ratios.strategy = strategies.strategy
+        series.series,
+        series.market,
+        series.start_close_spot,
+        ruled.row_index,
+        ruled.hedge_ratio,
+        ruled.hedge_ratio_before as ruled_before
+    from ruled
+    inner join series on ruled.series = series.series
 ),
-
-free as (
-    select
-        *,
-        {{ drifted_ratio(
-            'lag(target) over by_time', 'previous_r_fut', 'previous_r_spot'
-        ) }} as hedge_ratio_before
-    from decisions
-    where not has_rebalance_rule
-    window by_time as (partition by symbol, timeframe, strategy order by ts)
-),
-
-ruled as (select * from decisions where has_rebalance_rule),
-
-coins as ({{ coins_after_orders('ruled') }}),
 
 held as (
     select
-        symbol,
-        timeframe,
-        strategy,
-        ts,
-        is_next_bar,
-        is_due,
-        band,
-        target,
-        coalesce(hedge_ratio_before, 0) as hedge_ratio_before,
-        target as hedge_ratio
-    from free
-    union all
+        decided.series,
+        decided.row_index,
+        decided.hedge_ratio,
+        decided.ruled_before,
+        merged_bars.r_spot,
+        merged_bars.r_fut,
+        merged_bars.funding_rate,
+        merged_bars.previous_close_spot / decided.start_close_spot as notional
+    from decided
+    inner join merged_bars
+        on decided.market = merged_bars.market
+        and decided.row_index = merged_bars.row_index
+),
+
+ordered as (select * from held order by series, row_index),
+
+numbered as (
     select
-        ruled.symbol,
-        ruled.timeframe,
-        ruled.strategy,
-        ruled.ts,
-        ruled.is_next_bar,
-        ruled.is_due,
-        ruled.band,
-        ruled.target,
-        coins.coins_before * ruled.price_ratio as hedge_ratio_before,
-        case
-            when coins.coins = coins.coins_before
-                then coins.coins_before * ruled.price_ratio
-            else ruled.target
-        end as hedge_ratio
-    from ruled
-    inner join coins
-        on ruled.symbol = coins.symbol
-        and ruled.timeframe = coins.timeframe
-        and ruled.strategy = coins.strategy
-        and ruled.ts = coins.ts
+        *,
+        {{ is_first_of('series') }} as is_first,
+        {{ in_order('series', 'row_index') }} as row_in_order
+    from ordered
+),
+
+traded as (
+    select
+        *,
+        hedge_ratio - coalesce(
+            ruled_before,
+            {{ drifted_ratio(
+                row_before('hedge_ratio', 'is_first'), 'lag(r_fut) over ()',
+                'lag(r_spot) over ()'
+            ) }},
+            0
+        ) as trade
+    from numbered
+),
+
+netted as (
+    select
+        *,
+        -- subtracted from 0, since a unary minus would turn 0 into -0
+        r_spot + (0 - hedge_ratio * r_fut) + hedge_ratio * funding_rate
+        + (0 - {{ fee('trade') }}) as r_net
+    from traded
+),
+
+fixed as (
+    select
+        *,
+        {{ fixed(log_growth('r_net')) }} as growth_of_bar,
+        {{ fixed('notional * r_net') }} as money_of_bar,
+        {{ fixed('0 - notional * hedge_ratio * r_fut') }} as perp_of_bar
+    from netted
+),
+
+summed as (
+    select
+        *,
+        sum(growth_of_bar) over to_date as growth_to_date,
+        sum(money_of_bar) over to_date as money_to_date,
+        sum(perp_of_bar) over to_date as perp_to_date
+    from fixed
+    window to_date as (rows unbounded preceding)
+),
+
+paths as (
+    select
+        *,
+        {{ since_first('growth_to_date', 'growth_of_bar', 'is_first') }} as growth,
+        {{ since_first('money_to_date', 'money_of_bar', 'is_first') }} as money,
+        {{ since_first('perp_to_date', 'perp_of_bar', 'is_first') }} as perp_money
+    from summed
+    window to_date as (rows unbounded preceding)
+),
+
+peaked as (
+    select
+        *,
+        {{ peak_to_date('growth', 'series') }} as peak_growth,
+        {{ peak_to_date('money', 'series') }} as peak_money
+    from paths
+    window to_date as (rows unbounded preceding)
 )
 
 select
-    symbol,
-    timeframe,
-    strategy,
-    ts,
-    is_next_bar,
-    target,
-    hedge_ratio_before,
+    series,
+    row_in_order as row_index,
     hedge_ratio,
-    hedge_ratio - hedge_ratio_before as trade,
-    case
-        when hedge_ratio <> hedge_ratio_before then null
-        when target = hedge_ratio_before then 'at target'
-        when not is_due then 'not due'
-        when abs(target - hedge_ratio_before) <= band then 'within band'
-        else 'below min_trade'
-    end as hold_reason
-from held
+    trade,
+    r_net,
+    {{ of_known_bar(from_fixed('growth')) }} as cum_log_return,
+    {{ of_known_bar('exp(' ~ from_fixed('growth - peak_growth') ~ ') - 1') }} as drawdown,
+    {{ of_known_bar('1 + ' ~ from_fixed('money')) }} as wealth,
+    {{ of_known_bar(
+        '(1 + ' ~ from_fixed('money') ~ ') / (1 + ' ~ from_fixed('peak_money') ~ ') - 1'
+    ) }} as pnl_drawdown,
+    {{ of_known_bar(from_fixed('perp_money')) }} as perp_pnl
+from peaked

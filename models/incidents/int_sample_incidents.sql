@@ -2,26 +2,27 @@
 -- evaluated bar, and per symbol without a perp.
 with
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
-hedge_ratios as (select * from {{ ref('int_hedge_ratios') }}),
+strategies as (select * from {{ ref('int_strategies') }}),
+targets as (select * from {{ ref('int_targets') }} where is_held),
 evaluations as (select * from {{ ref('int_samples') }}),
 
 held_bars as (
     select
-        hedge_ratios.symbol,
-        hedge_ratios.timeframe,
-        hedge_ratios.strategy,
+        merged_bars.symbol,
+        merged_bars.timeframe,
+        strategies.strategy,
         merged_bars.ts,
         merged_bars.end_ts,
         {{ run_of(
-            'merged_bars.row_index',
-            'hedge_ratios.symbol, hedge_ratios.timeframe, hedge_ratios.strategy'
+            'merged_bars.row_index', 'merged_bars.market, strategies.strategy'
         ) }} as run
-    from hedge_ratios
+    from targets
     inner join merged_bars
-        on hedge_ratios.symbol = merged_bars.symbol
-        and hedge_ratios.timeframe = merged_bars.timeframe
-        and hedge_ratios.ts = merged_bars.ts
-    where hedge_ratios.status = 'held'
+        on targets.market = merged_bars.market
+        and targets.row_index = merged_bars.row_index
+    inner join strategies
+        on merged_bars.timeframe = strategies.timeframe
+        and targets.target = strategies.target
 ),
 
 held_runs as (

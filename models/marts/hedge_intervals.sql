@@ -9,22 +9,26 @@
 
 with
 replicates as (select * from {{ ref('int_bootstrap_replicates') }}),
+series as (select * from {{ ref('int_series') }}),
 strategies as (select * from {{ ref('int_strategies') }}),
 long_run_variances as (select * from {{ ref('int_long_run_variances') }}),
 
 figures as (
     select
-        symbol,
-        timeframe,
-        strategy,
-        replicate,
-        blocks,
-        mean_net,
-        1 - var_net / nullif(var_spot, 0) as variance_reduction,
-        mean_net / nullif(sqrt(var_net), 0) * sqrt({{ periods_per_year('timeframe') }})
-            as sharpe,
-        {{ utility('mean_net', 'var_net', 'timeframe') }} as utility
+        replicates.series,
+        series.market,
+        series.timeframe,
+        series.strategy,
+        replicates.replicate,
+        replicates.blocks,
+        replicates.mean_net,
+        1 - replicates.var_net / nullif(replicates.var_spot, 0) as variance_reduction,
+        replicates.mean_net / nullif(sqrt(replicates.var_net), 0)
+        * sqrt({{ periods_per_year('series.timeframe') }}) as sharpe,
+        {{ utility('replicates.mean_net', 'replicates.var_net', 'series.timeframe') }}
+            as utility
     from replicates
+    inner join series on replicates.series = series.series
 ),
 
 -- the same blocks on both sides
@@ -37,14 +41,12 @@ paired as (
         figures.utility - benchmark.utility as utility_vs_benchmark
     from figures
     left join figures as naive
-        on figures.symbol = naive.symbol
-        and figures.timeframe = naive.timeframe
+        on figures.market = naive.market
         and figures.replicate = naive.replicate
         and naive.strategy = 'naive'
         and figures.strategy <> 'naive'
     left join figures as benchmark
-        on figures.symbol = benchmark.symbol
-        and figures.timeframe = benchmark.timeframe
+        on figures.market = benchmark.market
         and figures.replicate = benchmark.replicate
         and benchmark.strategy in (
             select strategies.strategy from strategies where strategies.is_benchmark
@@ -54,7 +56,7 @@ paired as (
 
 spread as (
     select
-        symbol,
+        series,
         timeframe,
         strategy,
         {{ critical_value(
@@ -64,16 +66,13 @@ spread as (
         max(case when replicate = 0 then mean_net end) as mean_net,
         {%- for metric in metrics %}
         max(case when replicate = 0 then {{ metric }} end) as {{ metric }},
-        stddev_samp(case when replicate > 0 then {{ metric }} end) as {{ metric }}_error,
+        {{ spread_of(metric) }} as {{ metric }}_error,
         {%- endfor %}
-        stddev_samp(
-            case
-                when replicate > 0 and variance_reduction < 1
-                    then ln(1 - variance_reduction)
-            end
-        ) as log_remaining_error
+        {{ spread_of(
+            'case when variance_reduction < 1 then ln(1 - variance_reduction) end'
+        ) }} as log_remaining_error
     from paired
-    group by symbol, timeframe, strategy
+    group by series, timeframe, strategy
 ),
 
 -- Lo (2002): with autocorrelation, the risk of a year is not that of its bars. NULL where
@@ -87,9 +86,7 @@ long_run_sharpes as (
         * sqrt({{ periods_per_year('spread.timeframe') }}) as sharpe_long_run
     from spread
     left join long_run_variances
-        on spread.symbol = long_run_variances.symbol
-        and spread.timeframe = long_run_variances.timeframe
-        and spread.strategy = long_run_variances.strategy
+        on spread.series = long_run_variances.series
 ),
 
 -- by the delta method, the error of the mean, and that of a Bartlett estimate itself,
@@ -107,9 +104,7 @@ long_run_errors as (
 intervals as (
     {%- for metric in metrics + ['sharpe_long_run'] %}
     select
-        symbol,
-        timeframe,
-        strategy,
+        series,
         '{{ metric }}' as metric,
         {{ metric }} as estimate,
         {%- if metric == 'variance_reduction' %}
@@ -137,12 +132,13 @@ intervals as (
 )
 
 select
-    symbol,
-    timeframe,
-    strategy,
-    metric,
-    estimate,
-    case when estimate is not null then ci_low end as ci_low,
-    case when estimate is not null then ci_high end as ci_high,
-    case when estimate is not null then std_error end as std_error
+    series.symbol,
+    series.timeframe,
+    series.strategy,
+    intervals.metric,
+    intervals.estimate,
+    case when intervals.estimate is not null then intervals.ci_low end as ci_low,
+    case when intervals.estimate is not null then intervals.ci_high end as ci_high,
+    case when intervals.estimate is not null then intervals.std_error end as std_error
 from intervals
+inner join series on intervals.series = series.series

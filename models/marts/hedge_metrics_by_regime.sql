@@ -1,48 +1,74 @@
 -- One row per symbol, timeframe, strategy, regime_kind and regime: figures as in
 -- hedge_metrics, over the evaluated bars of a calendar month or of a third of
 -- volatilities. A bar whose volatility had too little past is in no third.
-{% set sample = 'symbol, timeframe, strategy' %}
-
 with
-returns as (select * from {{ ref('returns_decomposed') }}),
+series as (select * from {{ ref('int_series') }}),
+positions as (select * from {{ ref('int_positions') }}),
+merged_bars as (select * from {{ ref('int_merged_bars') }}),
 volatility_regimes as (select * from {{ ref('int_volatility_regimes') }}),
+
+regimes as (
+    select
+        merged_bars.market,
+        merged_bars.row_index,
+        merged_bars.r_spot,
+        merged_bars.r_fut,
+        merged_bars.funding_rate,
+        {{ month_of('merged_bars.ts') }} as month,
+        volatility_regimes.regime as volatility_regime
+    from merged_bars
+    left join volatility_regimes
+        on merged_bars.market = volatility_regimes.market
+        and merged_bars.row_index = volatility_regimes.row_index
+),
 
 bars as (
     select
-        returns.*,
-        {{ month_of('returns.ts') }} as month,
-        volatility_regimes.regime as volatility_regime
-    from returns
-    left join volatility_regimes
-        on returns.symbol = volatility_regimes.symbol
-        and returns.timeframe = volatility_regimes.timeframe
-        and returns.ts = volatility_regimes.ts
+        positions.series,
+        positions.r_net,
+        regimes.r_spot,
+        regimes.r_spot - positions.hedge_ratio * regimes.r_fut as r_price,
+        positions.hedge_ratio * regimes.funding_rate as r_funding,
+        0 - {{ fee('positions.trade') }} as r_fees,
+        regimes.month,
+        regimes.volatility_regime
+    from positions
+    inner join series on positions.series = series.series
+    inner join regimes
+        on series.market = regimes.market
+        and positions.row_index = regimes.row_index
+    where positions.r_net is not null
 ),
 
 totals as (
     select
-        {{ sample }},
+        series,
         case when grouping(month) = 0 then 'month' else 'volatility' end as regime_kind,
         coalesce(month, volatility_regime) as regime,
         count(*) as bars,
-        var_samp(r_spot) as var_spot,
-        var_samp(r_net) as var_net,
-        var_samp(r_spot + r_hedge) as var_price,
-        avg(r_net) as mean_net,
+        {{ exact_variance('r_spot') }} as var_spot,
+        {{ exact_variance('r_net') }} as var_net,
+        {{ exact_variance('r_price') }} as var_price,
+        {{ exact_mean('r_net') }} as mean_net,
         {{ expected_shortfall_95('r_net') }} as tail_mean,
-        sum(r_fees) as fees,
-        sum(r_funding) as funding,
+        {{ exact_sum('r_fees') }} as fees,
+        {{ exact_sum('r_funding') }} as funding,
         {{ compounded('r_net') }} as total_return
     from bars
-    group by grouping sets (({{ sample }}, month), ({{ sample }}, volatility_regime))
+    group by grouping sets ((series, month), (series, volatility_regime))
 ),
 
 shared as (
     select
-        *,
-        1.0 * bars / sum(bars) over (partition by {{ sample }}, regime_kind)
-            as share_of_bars
+        series.symbol,
+        series.timeframe,
+        series.strategy,
+        totals.*,
+        1.0 * totals.bars / sum(totals.bars) over (
+            partition by totals.series, totals.regime_kind
+        ) as share_of_bars
     from totals
+    inner join series on totals.series = series.series
 )
 
 select

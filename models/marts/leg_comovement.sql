@@ -5,38 +5,69 @@ with
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
 samples as (select * from {{ ref('int_samples') }}),
 
-pairs as (
+ordered as (
     select
-        symbol,
-        timeframe,
-        ts,
+        market,
+        row_index,
         usable_r_spot,
-        usable_r_fut,
-        lag(usable_r_spot) over by_time as earlier_r_spot,
-        lag(usable_r_fut) over by_time as earlier_r_fut
+        usable_r_fut
     from merged_bars
     where not is_next_bar and {{ 'false' if perp_is_proxy() else 'true' }}
-    window by_time as (partition by symbol, timeframe order by ts)
+    order by market, row_index
+),
+
+numbered as (
+    select
+        *,
+        {{ is_first_of('market') }} as is_first
+    from ordered
+),
+
+pairs as (
+    select
+        market,
+        {{ in_order('market', 'row_index') }} as row_in_order,
+        usable_r_spot,
+        usable_r_fut,
+        {{ row_before('usable_r_spot', 'is_first') }} as earlier_r_spot,
+        {{ row_before('usable_r_fut', 'is_first') }} as earlier_r_fut
+    from numbered
+),
+
+comovements as (
+    select
+        pairs.market,
+        count(pairs.usable_r_fut) as bars,
+        {{ exact_correlation('pairs.usable_r_spot', 'pairs.usable_r_fut') }}
+            as correlation,
+        {{ exact_correlation('pairs.earlier_r_spot', 'pairs.usable_r_fut') }}
+            as correlation_spot_earlier,
+        {{ exact_correlation('pairs.earlier_r_fut', 'pairs.usable_r_spot') }}
+            as correlation_perp_earlier,
+        10000 * sqrt({{ exact_variance('pairs.usable_r_spot') }}) as spot_bps,
+        10000 * sqrt(
+            {{ exact_variance('pairs.usable_r_spot - pairs.usable_r_fut') }}
+        ) as difference_bps,
+        {{ exact_correlation(
+            'pairs.usable_r_spot - pairs.usable_r_fut',
+            'pairs.earlier_r_spot - pairs.earlier_r_fut'
+        ) }} as difference_autocorrelation
+    from pairs
+    inner join samples
+        on pairs.market = samples.market
+        and pairs.row_in_order >= samples.start_row
+    group by pairs.market
 )
 
 select
-    pairs.symbol,
-    pairs.timeframe,
-    count(pairs.usable_r_fut) as bars,
-    {{ null_if_nan('corr(pairs.usable_r_spot, pairs.usable_r_fut)') }} as correlation,
-    {{ null_if_nan('corr(pairs.earlier_r_spot, pairs.usable_r_fut)') }}
-        as correlation_spot_earlier,
-    {{ null_if_nan('corr(pairs.earlier_r_fut, pairs.usable_r_spot)') }}
-        as correlation_perp_earlier,
-    10000 * stddev_samp(pairs.usable_r_spot) as spot_bps,
-    10000 * stddev_samp(pairs.usable_r_spot - pairs.usable_r_fut) as difference_bps,
-    {{ null_if_nan(
-        'corr(pairs.usable_r_spot - pairs.usable_r_fut,'
-        ~ ' pairs.earlier_r_spot - pairs.earlier_r_fut)'
-    ) }} as difference_autocorrelation
-from pairs
-inner join samples
-    on pairs.symbol = samples.symbol
-    and pairs.timeframe = samples.timeframe
-    and pairs.ts >= samples.start_ts
-group by pairs.symbol, pairs.timeframe
+    samples.symbol,
+    samples.timeframe,
+    comovements.bars,
+    comovements.correlation,
+    comovements.correlation_spot_earlier,
+    comovements.correlation_perp_earlier,
+    comovements.spot_bps,
+    comovements.difference_bps,
+    comovements.difference_autocorrelation
+from comovements
+inner join samples on comovements.market = samples.market

@@ -3,59 +3,68 @@
 -- sent. The last row is the order for the bar that has not happened yet: its outcome is
 -- NULL, and data_age_hours says how old the last close was when this was built.
 with
-strategies as (select * from {{ ref('int_strategies') }}),
-hedge_ratios as (select * from {{ ref('int_hedge_ratios') }}),
+series as (select * from {{ ref('int_series') }} where is_selected),
+strategies as (select * from {{ ref('int_strategies') }} where is_selected),
+targets as (select * from {{ ref('int_targets') }}),
 positions as (select * from {{ ref('int_positions') }}),
-returns as (select * from {{ ref('returns_decomposed') }}),
 merged_bars as (select * from {{ ref('int_merged_bars') }}),
+betas as (select * from {{ ref('int_betas') }}),
+realized_vols as (select * from {{ ref('int_realized_vols') }}),
+samples as (select * from {{ ref('int_samples') }}),
 incidents as (select * from {{ ref('data_incidents') }}),
 
 orders as (
     select
-        positions.symbol,
-        positions.timeframe,
-        positions.strategy,
+        series.symbol,
+        series.timeframe,
+        series.strategy,
         bars.end_ts,
-        positions.is_next_bar,
-        row_number() over (
-            partition by positions.symbol, positions.timeframe
-            order by positions.ts
-        ) as seq,
+        bars.is_next_bar,
+        cast(positions.row_index - series.start_row + 1 as bigint) as seq,
         bars.previous_end_ts as decision_ts,
         bars.previous_close_spot as price_spot,
         bars.previous_close_perp as price_perp,
-        positions.hedge_ratio_before,
+        positions.hedge_ratio - positions.trade as hedge_ratio_before,
         positions.hedge_ratio as hedge_ratio_target,
-        abs(positions.trade) as order_notional_frac,
-        positions.hold_reason,
-        hedge_ratios.beta,
-        hedge_ratios.realized_vol,
-        hedge_ratios.status,
-        returns.r_spot,
-        returns.r_fut,
-        returns.r_hedge,
-        returns.r_funding,
-        returns.r_fees,
-        returns.r_net
-    from positions
-    inner join strategies
-        on positions.timeframe = strategies.timeframe
-        and positions.strategy = strategies.strategy
-        and strategies.is_selected
-    inner join hedge_ratios
-        on positions.symbol = hedge_ratios.symbol
-        and positions.timeframe = hedge_ratios.timeframe
-        and positions.strategy = hedge_ratios.strategy
-        and positions.ts = hedge_ratios.ts
+        positions.trade,
+        {{ hold_reason(
+            'positions.trade', 'positions.hedge_ratio', 'targets.hedge_ratio',
+            is_due('positions.row_index - series.start_row', 'series.rebalance_every'),
+            'series.rebalance_band'
+        ) }} as hold_reason,
+        {{ target_beta('strategies.estimator', 'samples.beta_static', 'betas.beta') }}
+            as beta,
+        realized_vols.realized_vol,
+        case when targets.is_held then 'held' else 'ok' end as status,
+        bars.r_spot,
+        bars.r_fut,
+        0 - positions.hedge_ratio * bars.r_fut as r_hedge,
+        positions.hedge_ratio * bars.funding_rate as r_funding,
+        case
+            when not bars.is_next_bar then 0 - {{ fee('positions.trade') }}
+        end as r_fees,
+        positions.r_net
+    from series
+    inner join strategies on series.timeframe = strategies.timeframe
+    inner join samples on series.market = samples.market
+    inner join positions on series.series = positions.series
     inner join merged_bars as bars
-        on positions.symbol = bars.symbol
-        and positions.timeframe = bars.timeframe
-        and positions.ts = bars.ts
-    left join returns
-        on positions.symbol = returns.symbol
-        and positions.timeframe = returns.timeframe
-        and positions.strategy = returns.strategy
-        and positions.ts = returns.ts
+        on series.market = bars.market
+        and positions.row_index = bars.row_index
+    inner join targets
+        on series.market = targets.market
+        and series.target = targets.target
+        and positions.row_index = targets.row_index
+    left join betas
+        on series.market = betas.market
+        and positions.row_index = betas.row_index
+        and strategies.estimator = betas.estimator
+        and strategies.beta_window = betas.beta_window
+        and strategies.halflife = betas.halflife
+    left join realized_vols
+        on series.market = realized_vols.market
+        and positions.row_index = realized_vols.row_index
+        and strategies.vol_window = realized_vols.vol_window
 ),
 
 -- the kinds of incident that lie within an order's bar, or in a gap before it
@@ -88,14 +97,14 @@ select
     orders.hedge_ratio_before,
     orders.hedge_ratio_target,
     case
-        when orders.hedge_ratio_target > orders.hedge_ratio_before then 'sell'
-        when orders.hedge_ratio_target < orders.hedge_ratio_before then 'buy'
+        when orders.trade > 0 then 'sell'
+        when orders.trade < 0 then 'buy'
         else 'hold'
     end as order_side,
     orders.hold_reason,
-    orders.order_notional_frac,
-    orders.order_notional_frac * orders.price_spot / orders.price_perp as order_qty,
-    {{ fee('orders.order_notional_frac') }} as est_fee_frac,
+    abs(orders.trade) as order_notional_frac,
+    abs(orders.trade) * orders.price_spot / orders.price_perp as order_qty,
+    {{ fee('orders.trade') }} as est_fee_frac,
     orders.beta,
     orders.realized_vol,
     orders.status,

@@ -2,41 +2,35 @@
 -- each part of the return, and twice each covariance. They add up to the hedged
 -- variance.
 {% set parts = return_parts() %}
+{% set components = [] %}
+{% for part in parts %}
+    {% do components.append([part, 'var_' ~ part]) %}
+    {% for other in parts[loop.index:] %}
+        {% set pair = part ~ '_' ~ other %}
+        {% do components.append(['2cov_' ~ pair, 'cov_' ~ pair]) %}
+    {% endfor %}
+{% endfor %}
 
 with
-returns as (select * from {{ ref('returns_decomposed') }}),
+moments as (select * from {{ ref('int_moments') }}),
+series as (select * from {{ ref('int_series') }}),
 
 components as (
-    {%- for part in parts %}
+    {%- for component, column in components %}
     select
-        symbol,
-        timeframe,
-        strategy,
-        '{{ part }}' as component,
-        var_samp({{ part }}) as variance
-    from returns
-    group by symbol, timeframe, strategy
-    {%- for other in parts[loop.index:] %}
-    union all
-    select
-        symbol,
-        timeframe,
-        strategy,
-        '2cov_{{ part }}_{{ other }}' as component,
-        2 * {{ null_if_nan('covar_samp(' ~ part ~ ', ' ~ other ~ ')') }} as variance
-    from returns
-    group by symbol, timeframe, strategy
-    {%- endfor %}
-    {%- if not loop.last %}
-    union all
-    {%- endif %}
+        series,
+        '{{ component }}' as component,
+        {{ column }} as variance
+    from moments
+    {{- '\n    union all' if not loop.last }}
     {%- endfor %}
 )
 
 select
-    symbol,
-    timeframe,
-    strategy,
-    component,
-    variance
+    series.symbol,
+    series.timeframe,
+    series.strategy,
+    components.component,
+    components.variance
 from components
+inner join series on components.series = series.series

@@ -1,173 +1,153 @@
--- One row per symbol, timeframe, strategy and replicate: mean and variances of as many
--- bars as the sample has, drawn in blocks that run on from the last bar to the first
--- (circular block bootstrap, Politis & Romano 1992). All strategies take the same blocks,
--- so differences are paired. Replicate 0 is the sample itself, and the only one of a
--- sample that holds too few blocks. Key: symbol, timeframe, strategy, replicate.
-{% set sums = ['total', 'squares'] %}
-
+-- One row per series and replicate: mean and variances of as many bars as the sample
+-- has, drawn in blocks that run on from the last bar to the first (circular block
+-- bootstrap, Politis & Romano 1992). All strategies take the same blocks, so differences
+-- are paired. Replicate 0 is the sample itself, and the only one of a sample that holds
+-- too few blocks. Key: series, replicate.
 with
-series as (
-    select
-        symbol,
+series as (select * from {{ ref('int_series') }}),
+samples as (select * from {{ ref('int_samples') }}),
+moments as (select * from {{ ref('int_moments') }}),
+running_sums as (select * from {{ ref('int_running_sums') }}),
+
+sizes as (
+    select distinct
         timeframe,
-        strategy,
-        bars,
-        mean,
-        variance,
+        evaluated_bars as bars,
         {{ block_bars('timeframe') }} as block_bars,
-        cast(ceil(1.0 * bars / {{ block_bars('timeframe') }}) as bigint)
+        cast(ceil(1.0 * evaluated_bars / {{ block_bars('timeframe') }}) as bigint)
             as blocks_drawn
-    from {{ ref('int_prefix_sums') }}
-    where place = 1
+    from samples
+    where evaluated_bars >= {{ least_blocks() }} * {{ block_bars('timeframe') }}
 ),
 
-prefix_sums as (
+draws as ({{ drawn_blocks('sizes') }}),
+
+-- a block before the first bar is one after the last
+started as (
     select
-        sums.symbol,
-        sums.timeframe,
-        sums.strategy,
-        sums.place,
-        sums.total,
-        sums.squares,
-        series.bars,
-        series.block_bars,
-        -- so that a replicate has as many bars as the sample
-        series.bars - (series.blocks_drawn - 1) * series.block_bars as last_block_bars,
-        (series.bars - 1) * series.variance as all_squares
-    from {{ ref('int_prefix_sums') }} as sums
-    inner join series
-        on sums.symbol = series.symbol
-        and sums.timeframe = series.timeframe
-        and sums.strategy = series.strategy
-    where series.bars >= {{ least_blocks() }} * series.block_bars
+        *,
+        case when place = 1 then bars + 1 else place end as start_place
+    from draws
 ),
 
--- after the last bar comes the first again; deviations sum up to 0
-circular as (
+-- where a sum to date is looked up: a whole block at its last bar, the last block of a
+-- replicate, which is shorter, at its last bar and before its first
+lookups as (
     select
-        symbol, timeframe, strategy, bars, block_bars, last_block_bars,
-        place, total, squares
-    from prefix_sums
+        timeframe,
+        bars,
+        replicate,
+        start_place + block_bars - 1 as place,
+        true as is_block,
+        1 as weight
+    from started
+    where not is_last
     union all
     select
-        symbol, timeframe, strategy, bars, block_bars, last_block_bars,
-        place + bars as place, total, squares + all_squares as squares
-    from prefix_sums
-    where place <= block_bars
-),
-
--- what the block that starts at a place sums up to, whole or as the last of a replicate
-block_sums as (
-    select
-        symbol,
-        timeframe,
-        strategy,
-        place,
-        {%- for name in sums %}
-        {{ rows_later(name, 'block_bars', 'by_place') }} - {{ name }} as {{ name }},
-        {{ rows_later(name, 'last_block_bars', 'by_place') }} - {{ name }}
-            as last_{{ name }},
-        {%- endfor %}
-        place <= bars as is_start
-    from circular
-    window by_place as (partition by symbol, timeframe, strategy order by place)
-),
-
-samples as (
-    select
-        symbol,
         timeframe,
         bars,
-        blocks_drawn
-    from series
-    where strategy = {{ spot_series() }} and bars >= {{ least_blocks() }} * block_bars
+        replicate,
+        start_place + bars - (blocks_drawn - 1) * block_bars - 1 as place,
+        false as is_block,
+        1 as weight
+    from started
+    where is_last
+    union all
+    select
+        timeframe,
+        bars,
+        replicate,
+        start_place - 1 as place,
+        false as is_block,
+        -1 as weight
+    from started
+    where is_last
 ),
-
-starts as ({{ drawn_blocks('samples') }}),
 
 resampled as (
     select
-        starts.symbol,
-        starts.timeframe,
-        block_sums.strategy,
-        {%- for name in sums %}
+        running_sums.line,
+        lookups.replicate,
         sum(
             case
-                when starts.is_last then block_sums.last_{{ name }}
-                else block_sums.{{ name }}
+                when lookups.is_block then running_sums.block_total
+                else lookups.weight * running_sums.total
             end
-        ) as {{ name }},
-        {%- endfor %}
-        starts.replicate
-    from starts
-    inner join block_sums
-        on starts.symbol = block_sums.symbol
-        and starts.timeframe = block_sums.timeframe
-        and starts.place = block_sums.place
-        and block_sums.is_start
-    group by starts.symbol, starts.timeframe, block_sums.strategy, starts.replicate
+        ) as total,
+        sum(
+            case
+                when lookups.is_block then running_sums.block_squares
+                else lookups.weight * running_sums.squares
+            end
+        ) as squares
+    from running_sums
+    inner join lookups
+        on running_sums.timeframe = lookups.timeframe
+        and running_sums.bars = lookups.bars
+        and running_sums.place = lookups.place
+    group by running_sums.line, lookups.replicate
 ),
 
-moments as (
+lines as (
     select
-        symbol,
-        timeframe,
-        strategy,
-        0 as replicate,
-        1.0 * bars / block_bars as blocks,
-        mean,
-        variance
-    from series
+        series.series as line,
+        series.series,
+        series.market,
+        false as is_spot,
+        moments.bars,
+        moments.mean_net as mean,
+        moments.var_net as variance
+    from moments
+    inner join series on moments.series = series.series
     union all
     select
-        resampled.symbol,
-        resampled.timeframe,
-        resampled.strategy,
+        -series.market as line,
+        series.series,
+        series.market,
+        true as is_spot,
+        moments.bars,
+        moments.mean_spot as mean,
+        moments.var_r_spot as variance
+    from moments
+    inner join series on moments.series = series.series
+),
+
+replicates as (
+    select
+        series,
+        is_spot,
+        0 as replicate,
+        mean,
+        variance
+    from lines
+    union all
+    select
+        lines.series,
+        lines.is_spot,
         resampled.replicate,
-        1.0 * series.bars / series.block_bars as blocks,
-        series.mean + resampled.total / series.bars as mean,
+        lines.mean + {{ from_fixed('resampled.total') }} / lines.bars as mean,
         -- rounding could bring it below 0
         greatest(
-            0, resampled.squares - resampled.total * resampled.total / series.bars
-        ) / (series.bars - 1) as variance
+            0,
+            {{ from_fixed('resampled.squares') }}
+            - power({{ from_fixed('resampled.total') }}, 2) / lines.bars
+        ) / (lines.bars - 1) as variance
     from resampled
-    inner join series
-        on resampled.symbol = series.symbol
-        and resampled.timeframe = series.timeframe
-        and resampled.strategy = series.strategy
-),
-
-spot_moments as (
-    select symbol, timeframe, replicate, variance
-    from moments
-    where strategy = {{ spot_series() }}
-),
-
-replicated as (
-    select
-        moments.symbol,
-        moments.timeframe,
-        moments.strategy,
-        moments.replicate,
-        moments.blocks,
-        moments.mean as mean_net,
-        moments.variance as var_net,
-        spot_moments.variance as var_spot
-    from moments
-    inner join spot_moments
-        on moments.symbol = spot_moments.symbol
-        and moments.timeframe = spot_moments.timeframe
-        and moments.replicate = spot_moments.replicate
-    where moments.strategy <> {{ spot_series() }}
+    inner join lines on resampled.line = lines.line
 )
 
 select
-    symbol,
-    timeframe,
-    strategy,
-    replicate,
-    blocks,
-    mean_net,
-    {{ null_if_proxy('var_net') }} as var_net,
-    var_spot
-from replicated
+    series.series,
+    net.replicate,
+    1.0 * samples.evaluated_bars / {{ block_bars('series.timeframe') }} as blocks,
+    net.mean as mean_net,
+    {{ null_if_proxy('net.variance') }} as var_net,
+    spot.variance as var_spot
+from replicates as net
+inner join replicates as spot
+    on net.series = spot.series
+    and net.replicate = spot.replicate
+    and not net.is_spot
+    and spot.is_spot
+inner join series on net.series = series.series
+inner join samples on series.market = samples.market

@@ -1,40 +1,57 @@
--- One row per symbol, timeframe and strategy with enough blocks: the long-run variance of
--- r_net per bar, with Bartlett weights over a block's length of lags (Newey & West 1987),
--- by an identity: the mean square of all sums over lags + 1 bars in a row, bars outside
--- the sample counting 0. Key: symbol, timeframe, strategy.
-{{ config(materialized='ephemeral') }}
-
+-- One row per series with enough blocks: the long-run variance of r_net per bar, with
+-- Bartlett weights over a block's length of lags (Newey & West 1987), by an identity: the
+-- mean square of all sums over lags + 1 bars in a row, bars outside the sample counting 0.
+-- Key: series.
 with
-prefix_sums as (
+ordered as (
     select
         *,
         {{ block_bars('timeframe') }} as lags
-    from {{ ref('int_prefix_sums') }}
+    from {{ ref('int_running_sums') }}
     where
-        strategy <> {{ spot_series() }}
+        line > 0
+        and place <= bars
         and bars >= {{ least_blocks() }} * {{ block_bars('timeframe') }}
+    order by line, place
+),
+
+numbered as (
+    select
+        line,
+        {{ in_order('line', 'place') }} as place,
+        bars,
+        lags,
+        deviation,
+        total,
+        total - {{ lag_of_block('total', 1) }} as of_window,
+        {{ is_first_of('line') }} as is_first
+    from ordered
+),
+
+from_start as (
+    select
+        *,
+        {{ since_first('total', 'deviation', 'is_first') }} as own_total
+    from numbered
+    window to_date as (rows unbounded preceding)
 ),
 
 window_sums as (
     select
-        symbol,
-        timeframe,
-        strategy,
-        lags,
+        line,
         bars,
-        total - {{ rows_earlier('total', 'lags + 1', 'by_place') }} as net,
+        lags,
+        {{ from_fixed('case when place > lags + 1 then of_window else own_total end') }}
+            as net,
         -- windows that reach over the sample's end: the whole sums up to 0
-        case when place >= bars - lags then 0 - total end as net_at_end
-    from prefix_sums
-    window by_place as (partition by symbol, timeframe, strategy order by place)
+        {{ from_fixed('case when place >= bars - lags then own_total end') }} as net_at_end
+    from from_start
 )
 
 select
-    symbol,
-    timeframe,
-    strategy,
+    line as series,
     bars,
-    (sum(net * net) + sum(net_at_end * net_at_end)) / (bars * (lags + 1))
-        as long_run_var
+    ({{ exact_sum('net * net') }} + {{ exact_sum('net_at_end * net_at_end') }})
+    / (bars * (lags + 1)) as long_run_var
 from window_sums
-group by symbol, timeframe, strategy, bars, lags
+group by line, bars, lags
