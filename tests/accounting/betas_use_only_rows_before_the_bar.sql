@@ -1,18 +1,18 @@
 -- 1e-9: the two ways of summing differ in the last digits only.
 with
+merged_bars as (select * from {{ ref('int_merged_bars') }}),
+
 picked as (
     select
-        betas.symbol,
-        betas.timeframe,
+        betas.market,
         betas.beta_window,
-        betas.ts,
+        betas.row_index,
         betas.beta,
-        bars.row_index
+        bars.ts
     from {{ ref('int_betas') }} as betas
-    inner join {{ ref('int_merged_bars') }} as bars
-        on betas.symbol = bars.symbol
-        and betas.timeframe = bars.timeframe
-        and betas.ts = bars.ts
+    inner join merged_bars as bars
+        on betas.market = bars.market
+        and betas.row_index = bars.row_index
     where
         betas.estimator = 'rolling'
         and betas.beta is not null
@@ -21,24 +21,23 @@ picked as (
 
 recomputed as (
     select
-        picked.symbol,
-        picked.timeframe,
+        picked.market,
         picked.beta_window,
+        picked.row_index,
         picked.ts,
         picked.beta,
         max(past.end_ts) as last_known_ts,
         covar_samp(past.usable_r_spot, past.usable_r_fut)
         / var_samp(past.usable_r_fut) as beta_from_the_past
     from picked
-    inner join {{ ref('int_merged_bars') }} as past
-        on picked.symbol = past.symbol
-        and picked.timeframe = past.timeframe
+    inner join merged_bars as past
+        on picked.market = past.market
         and past.row_index between
         picked.row_index - picked.beta_window and picked.row_index - 1
     group by
-        picked.symbol,
-        picked.timeframe,
+        picked.market,
         picked.beta_window,
+        picked.row_index,
         picked.ts,
         picked.beta
 )

@@ -1,35 +1,48 @@
+-- One ordered pass over all positions, as they are stored.
 with
+ordered as (
+    select
+        positions.series,
+        positions.row_index,
+        positions.hedge_ratio,
+        positions.trade,
+        positions.row_index - series.start_row as bar_index,
+        targets.hedge_ratio as target,
+        series.rebalance_band,
+        series.rebalance_every,
+        series.min_trade,
+        merged_bars.r_spot,
+        merged_bars.r_fut
+    from {{ ref('int_positions') }} as positions
+    inner join {{ ref('int_series') }} as series on positions.series = series.series
+    inner join {{ ref('int_targets') }} as targets
+        on series.market = targets.market
+        and series.target = targets.target
+        and positions.row_index = targets.row_index
+    inner join {{ ref('int_merged_bars') }} as merged_bars
+        on series.market = merged_bars.market
+        and positions.row_index = merged_bars.row_index
+    order by positions.series, positions.row_index
+),
+
 held as (
     select
-        returns.*,
-        betas.hedge_ratio as target,
-        strategies.rebalance_band,
-        strategies.rebalance_every,
-        strategies.min_trade,
-        row_number() over by_time - 1 as bar_index,
-        lag(returns.hedge_ratio) over by_time
-        * (1 + lag(returns.r_fut) over by_time)
-        / (1 + lag(returns.r_spot) over by_time) as drifted
-    from {{ ref('returns_decomposed') }} as returns
-    inner join {{ ref('beta_series') }} as betas
-        on returns.symbol = betas.symbol
-        and returns.timeframe = betas.timeframe
-        and returns.strategy = betas.strategy
-        and returns.ts = betas.ts
-    inner join {{ ref('int_strategies') }} as strategies
-        on returns.timeframe = strategies.timeframe
-        and returns.strategy = strategies.strategy
-    window by_time as (
-        partition by returns.symbol, returns.timeframe, returns.strategy
-        order by returns.ts
-    )
+        *,
+        {{ in_order('series', 'row_index') }} as row_in_order,
+        case
+            when bar_index > 0
+                then
+                    {{ drifted_ratio(
+                        'lag(hedge_ratio) over ()', 'lag(r_fut) over ()',
+                        'lag(r_spot) over ()'
+                    ) }}
+        end as drifted
+    from ordered
 )
 
 select
-    symbol,
-    timeframe,
-    strategy,
-    ts,
+    series,
+    row_in_order as row_index,
     bar_index,
     target,
     drifted,

@@ -12,15 +12,16 @@ sums as (
     group by symbol, timeframe, strategy
 ),
 
+-- of r_net itself, not of its parts
 variances as (
     select
-        symbol,
-        timeframe,
-        strategy,
-        var_samp(r_net) as variance
-    from {{ ref('returns_decomposed') }}
-    group by symbol, timeframe, strategy
-    having count(*) > 1
+        series.symbol,
+        series.timeframe,
+        series.strategy,
+        moments.var_net as variance
+    from {{ ref('int_moments') }} as moments
+    inner join {{ ref('int_series') }} as series on moments.series = series.series
+    where moments.bars > 1
 )
 
 select
