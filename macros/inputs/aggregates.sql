@@ -24,8 +24,13 @@
 {%- endmacro %}
 
 
-{#- Sorting a list a group takes a quarter of the time of numbering all rows by value. -#}
-{% macro expected_shortfall_95(value) -%}
-    {#- 0.05 * 140 is above 7 in binary, 140 / 20 is not -#}
-    list_avg(list_sort(list({{ value }}))[1:cast(ceil(count(*) / 20.0) as bigint)])
+{#- The worst 5 %; 0.05 * 140 is above 7 in binary, 140 / 20 is not. -#}
+{% macro tail_bars(bars) -%}
+    cast(ceil({{ bars }} / 20.0) as bigint)
+{%- endmacro %}
+
+
+{#- A heap of the lowest takes a quarter of the time of sorting all. -#}
+{% macro mean_of_lowest(value, rows) -%}
+    list_avg(min({{ value }}, {{ rows }}))
 {%- endmacro %}

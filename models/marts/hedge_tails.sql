@@ -5,6 +5,7 @@
 
 with
 series as (select * from {{ ref('int_series') }}),
+samples as (select * from {{ ref('int_samples') }}),
 positions as (select * from {{ ref('int_positions') }}),
 
 bars as (
@@ -20,11 +21,13 @@ returns as (
     select
         series.series,
         series.timeframe,
+        {{ tail_bars('samples.evaluated_bars') }} as tail_bars,
         bars.ts,
         bars.week_start,
         positions.r_net
     from positions
     inner join series on positions.series = series.series
+    inner join samples on series.market = samples.market
     inner join bars
         on series.market = bars.market
         and positions.row_index = bars.row_index
@@ -55,7 +58,7 @@ worst_weeks as (
 worst_bars as (
     select
         series,
-        {{ expected_shortfall_95('r_net') }} as tail_mean,
+        {{ mean_of_lowest('r_net', 'tail_bars') }} as tail_mean,
         min(r_net) as worst_bar,
         {{ first_by('ts', row_of('r_net', 'ts')) }} as worst_bar_ts
     from returns
