@@ -413,7 +413,9 @@ def questions(arguments: argparse.Namespace, workspace: Path) -> Found:
         ("report", "the queries that make the report"),
         ("shown", "the queries that the report shows"),
     ):
-        lines.append((f"{says}: the slowest", [slowest(of[kind]) for of in found.values()]))
+        name, _ = slowest(found[1][kind])
+        taken = [slowest(of[kind])[1] for of in found.values()]
+        lines.append((f"{says}, the slowest of one symbol's: {shortened(name)}", [*taken]))
     table = markdown_table(
         (
             "milliseconds, medians",
@@ -421,19 +423,17 @@ def questions(arguments: argparse.Namespace, workspace: Path) -> Found:
         ),
         [(what, *(milliseconds_cell(value) for value in values)) for what, values in lines],
     )
-    figures: Figures = {
-        "questions": max(
-            (value for kind in ("readme", "report", "shown") if (value := slowest(found[1][kind]))),
-        )
-    }
+    kinds = ("readme", "report", "shown")
+    figures: Figures = {"questions": max(slowest(found[1][kind])[1] for kind in kinds)}
     if MANY in found:
         figures["mart"] = float(found[MANY]["mart"]["again"])
     return Found({"questions": table}, figures)
 
 
-def slowest(found: asked.Milliseconds) -> float:
-    """Return the milliseconds of the slowest query that could be answered."""
-    return max((value for value in found.values() if isinstance(value, float)), default=0.0)
+def slowest(found: asked.Milliseconds) -> tuple[str, float]:
+    """Return the slowest query that the database could answer, and its milliseconds."""
+    answered = [(query, taken) for query, taken in found.items() if isinstance(taken, float)]
+    return max(answered, key=lambda pair: pair[1], default=("", 0.0))
 
 
 def milliseconds_cell(value: float | str) -> str:

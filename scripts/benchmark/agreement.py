@@ -16,8 +16,7 @@ TOLERANCE = 1e-9
 # A standard error from 1,000 draws is known to 2.2% if replicates are normal, and less well if
 # their tails are heavy. Two sets of draws differ by 3.6% (one standard deviation, measured on 24
 # symbols), so 20% is beyond chance. All strategies of all symbols take the same blocks, so the
-# median moves with the draws, too. A wrong block length, or draws that are not paired, moves it
-# further.
+# median moves with the draws, too.
 DRAWN_TOLERANCE, DRAWN_MEDIAN_TOLERANCE = 0.20, 0.05
 # below that, two series are the same but for rounding
 NO_ERROR = 1e-9

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -74,32 +75,29 @@ def readme_queries() -> list[str]:
 
 
 def report_queries(
-    connection: duckdb.DuckDBPyConnection, folder: Path
+    database: Path, symbol: str, timeframe: str
 ) -> list[tuple[str, Sequence[object]]]:
-    """Return the queries that the report of a run folder is made with, by making it again."""
-    from scripts import report
+    """Return the queries that a report is made with, by making one."""
+    from scripts import export, report
 
-    contents = {
-        name: json.loads((folder / f"{name}.json").read_text("utf-8"))
-        for name in ("metrics", "verdict", "metadata")
-    }
-    recorder = Recorder(connection)
-    sample = contents["metrics"]
+    write, found = report.write, []
+
+    def recorded(connection: Any, *arguments: Any, **contents: Any) -> None:  # noqa: ANN401
+        recorder = Recorder(connection)
+        write(recorder, *arguments, **contents)  # type: ignore[arg-type]
+        found.extend(recorder.queries)
+
+    report.write = recorded
     with tempfile.TemporaryDirectory() as scratch:
-        report.write(
-            recorder,  # type: ignore[arg-type]
-            sample["symbol"],
-            sample["timeframe"],
-            Path(scratch) / "report.html",
-            **contents,
-        )
-    return recorder.queries
+        export.write_figures(database, symbol, timeframe, Path(scratch), None)
+    return found
 
 
 def timed(database: Path, folder: Path) -> dict[str, Milliseconds]:
     """Return the milliseconds of each query, by where it comes from and what it is."""
     metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
     sample = metrics["symbol"], metrics["timeframe"], metrics["selected_strategy"]
+    of_report = report_queries(database, *sample[:2])
     with connect(database, read_only=True) as connection:
         start = time.perf_counter()
         connection.execute(MART, sample).fetchdf()
@@ -109,7 +107,7 @@ def timed(database: Path, folder: Path) -> dict[str, Milliseconds]:
             "readme": {query: milliseconds(connection, query) for query in readme_queries()},
             "report": {
                 query: milliseconds(connection, query, parameters)
-                for query, parameters in report_queries(connection, folder)
+                for query, parameters in of_report
             },
         }
         shown = rows(

@@ -223,12 +223,17 @@ class Built(NamedTuple):
 
     def figures(self, table: str = "hedge_metrics") -> Panel:
         """Return the figures of a table, by symbol and strategy."""
-        found: Panel = {}
-        with duckdb.connect(str(self.database), read_only=True) as connection:
-            for row in rows(connection, f"from {table}"):
-                symbol, _, strategy = (row.pop(key) for key in ("symbol", "timeframe", "strategy"))
-                found.setdefault(symbol, {})[strategy] = row
-        return found
+        return figures_of(self.database, table)
+
+
+def figures_of(database: Path, table: str = "hedge_metrics") -> Panel:
+    """Return the figures of a table of a database, by symbol and strategy."""
+    found: Panel = {}
+    with duckdb.connect(str(database), read_only=True) as connection:
+        for row in rows(connection, f"from {table}"):
+            symbol, _, strategy = (row.pop(key) for key in ("symbol", "timeframe", "strategy"))
+            found.setdefault(symbol, {})[strategy] = row
+    return found
 
 
 def linked(folder: Path, symbols: int, into: Path) -> dict[str, str]:
