@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from arch.bootstrap import CircularBlockBootstrap
 from scipy.stats import norm, t
+from statsmodels.tsa.stattools import acovf
 
 from scripts.benchmark import peers
 from scripts.benchmark.peers import BLOCK_DAYS, FEES_BPS, HOURLY, REPLICATES, RISK_AVERSION, SEED
@@ -418,11 +419,9 @@ def widened(quantile: float, blocks: float) -> float:
 
 def long_run_variance(net: np.ndarray) -> float:
     """Return Newey and West's long-run variance, with as many lags as a block has bars."""
-    bars, deviations = len(net), net - net.mean()
-    lags = np.arange(BLOCK + 1)
-    covariances = np.array([deviations[lag:] @ deviations[: bars - lag] for lag in lags]) / bars
-    weights = 2 * (1 - lags / (BLOCK + 1))
-    return float(weights @ covariances - covariances[0])
+    weights = 2 * (1 - np.arange(BLOCK + 1) / (BLOCK + 1))
+    weights[0] = 1
+    return float((weights * acovf(net, nlag=BLOCK)).sum())
 
 
 def intervals(returns: Returns, replicates: np.ndarray) -> pd.DataFrame:
