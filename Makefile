@@ -5,7 +5,8 @@
 # JupyterLab, and open the notebook on the build that is there, or on a first one; HEDGE_DATABASE
 # names another. make notebook-outputs: set up, and write the notebook again with its outputs on the
 # sample. make test: set up, and run every test. make check: set up, and check layout, style and
-# types of the Python. make lint: the same, and the SQL. make bench: set up, and time all against its peers; make bench-quick: in two minutes.
+# types of the Python. make lint: the same, and the SQL. make bench: set up, and measure the project
+# against its peers (PARTS, SYMBOLS and ROUNDS select less); make bench-quick: in two minutes.
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -19,7 +20,7 @@ READ_BY_docs = $(OF_RUN)
 READ_BY_notebook = $(OF_RUN) HEDGE_DATABASE
 READ_BY_published = SPOT PERP FUNDING PAGE
 READ_BY_results = SPOT PERP FUNDING
-READ_BY_bench = SYMBOLS ROUNDS
+READ_BY_bench = SYMBOLS ROUNDS PARTS
 
 GOALS = $(or $(MAKECMDGOALS),help)
 READ = PYTHON VENV HEDGE_MEMORY_LIMIT $(foreach goal,$(GOALS),$(READ_BY_$(goal)))
@@ -39,7 +40,7 @@ help:
 	@echo "make results SPOT= PERP= FUNDING=                                 the figures of README and docs again"
 	@echo "make notebook                                                     open the notebook in JupyterLab"
 	@echo "make notebook-outputs                                             write its outputs again, on sample data"
-	@echo "make bench [SYMBOLS= ROUNDS=]                                     against pandas and polars; writes docs/benchmarks.md"
+	@echo "make bench [SYMBOLS= ROUNDS= PARTS=]                              against pandas and polars; writes docs/benchmarks.md"
 	@echo "make bench-quick                                                  the same in two minutes, written nowhere"
 	@echo "make test                                                         run every test"
 	@echo "make check                                                        layout, style and types of the Python (ruff, mypy)"
@@ -121,13 +122,13 @@ notebook-outputs: setup-dev
 	@$(BIN)/python -m scripts.notebook
 
 bench: setup-dev
-	@$(BIN)/python -m scripts.benchmark --symbols $${SYMBOLS:-10 100 400} --rounds $${ROUNDS:-5} --page docs/benchmarks.md
+	@$(BIN)/python -m scripts.benchmark --symbols $${SYMBOLS:-10 100 400} --rounds $${ROUNDS:-5} $${PARTS:+--parts $$PARTS} --page docs/benchmarks.md
 
 bench-quick: setup-dev
-	@$(BIN)/python -m scripts.benchmark --parts panel --symbols 10 --rounds 1
+	@$(BIN)/python -m scripts.benchmark --parts panel run --symbols 10 --rounds 1
 
 # quoted by the shell, not by make: paths may hold spaces and quotes
-export SPOT PERP FUNDING SYMBOL TIMEFRAME FEES_BPS OUT START END INTERVAL BASE_URL PAGE
+export SPOT PERP FUNDING SYMBOL TIMEFRAME FEES_BPS OUT START END INTERVAL BASE_URL PAGE SYMBOLS ROUNDS PARTS
 
 test: setup-dev
 	@$(BIN)/python -m pytest
