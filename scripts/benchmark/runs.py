@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from scripts import dbt_process
 from scripts.benchmark.peers import HOURLY, Figures, Work
 from scripts.benchmark.universe import LEGS, files_of
 from scripts.database import rows
 from scripts.measured import BARE_DBT, measured
 from scripts.project import ROOT, BuildError
-from scripts.run import QUICK_DBT
 
 Panel = dict[str, dict[str, Figures]]
 TOLERANCE = 1e-9
@@ -60,7 +60,7 @@ workspace, given = Path(sys.argv[1]), json.loads(sys.argv[2])
 given = inputs.check(given)
 marks["dbt starts"] = time.perf_counter() - start
 with workers() as pool:
-    database = run.build(given, workspace, parsed=workspace / "none")
+    database = run.build(given, workspace, kept=workspace / "none")
     marks["the run folder is written"] = time.perf_counter() - start
     with written(database, pool, workspace / "runs") as samples:
         publish(samples)
@@ -157,10 +157,11 @@ def run_dbt(
         [
             "env",
             *limit,
-            sys.executable,
-            "-c",
-            BARE_DBT if command == ["parse"] else QUICK_DBT,
-            *command,
+            *(
+                [sys.executable, "-c", BARE_DBT, *command]
+                if command == ["parse"]
+                else dbt_process.command(command)
+            ),
             "--no-partial-parse",
             "--project-dir",
             str(ROOT),
