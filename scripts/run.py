@@ -109,6 +109,13 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         help="further strategies, columns as in hedge_strategies.csv, scored in sweep_metrics",
     )
     parser.add_argument(
+        "--as_of",
+        "--as-of",
+        metavar="TIME",
+        help="measure the age of data at this time in UTC, such as 2026-02-19T15:00:00Z, instead of"
+        " now: the same files then give the same results",
+    )
+    parser.add_argument(
         "--out", type=folder_path, metavar="DIR", help="default: runs/<SYMBOL>/hedge_mvp"
     )
     return parser.parse_args(argv)

@@ -56,6 +56,7 @@ def test_vars_that_are_no_shape_leave_the_graph_alone(parsed: Callable) -> None:
         name: f"other/{name}*.parquet" for name in ("spot", "perp", "funding")
     } | {
         "symbol": "ETHUSDT",
+        "as_of": "2026-02-19T15:00:00Z",
         "timeframe": "4h",
         "strategy": "naive",
         "windows_of_several_timeframes": {"beta_window": "20d", "vol_window": "10d"},
