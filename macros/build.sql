@@ -1,5 +1,5 @@
 {% macro build_ts() -%}
-    timestamp '{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S") }}'
+    timestamp '{{ as_of() or run_started_at.strftime("%Y-%m-%d %H:%M:%S") }}'
 {%- endmacro %}
 
 
@@ -15,6 +15,7 @@
     ] -%}
         {%- do used.update({name: var(name)}) -%}
     {%- endfor -%}
+    {%- do used.update({'as_of': as_of()}) -%}
     {%- for name in var('windows_of_several_timeframes') -%}
         {%- set value = window_var(name) -%}
         {%- do used.update({name: value | int if value.isdecimal() else value}) -%}

@@ -14,10 +14,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from scripts import dbt_process
 from scripts.command_line import OneLineParser, one_line, run_command
 from scripts.database import one_row, open_build
 from scripts.project import DATABASE, ROOT, BuildError, InputError
-from scripts.run import LOG_IN_JSON, QUICK_DBT, parse_event
+from scripts.run import LOG_IN_JSON, parse_event
 
 TARGET = ROOT / "target" / "docs"
 # where dbt's page asks for files that nobody has: an icon that was left out of it, and icons
@@ -41,23 +42,22 @@ def write_page() -> Path:
         if not (ROOT / file).exists():
             raise InputError(f"{file}, which the last build read, is gone: build again without it.")
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            QUICK_DBT,
-            "docs",
-            "generate",
-            "--static",
-            "--target-path",
-            str(TARGET),
-            "--log-path",
-            str(TARGET),
-            "--vars",
-            built_vars,
-            "--log-level",
-            "error",
-            *LOG_IN_JSON,
-        ],
+        dbt_process.command(
+            [
+                "docs",
+                "generate",
+                "--static",
+                "--target-path",
+                str(TARGET),
+                "--log-path",
+                str(TARGET),
+                "--vars",
+                built_vars,
+                "--log-level",
+                "error",
+                *LOG_IN_JSON,
+            ]
+        ),
         cwd=ROOT,
         env=os.environ | {"PYTHONWARNINGS": "ignore"},
         encoding="utf-8",

@@ -338,6 +338,7 @@ def run_metadata(
         "timeframe": timeframe,
         "perp_is_proxy": build["is_perp_proxy"],
         "built_at": build["built_at"],
+        "as_of": build["as_of"],
         "arguments": arguments,
         "dbt_vars": json.loads(build["vars"]),
         "git_commit": git_commit(),

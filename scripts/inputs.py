@@ -13,7 +13,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -116,6 +116,12 @@ def input_macros(given: dict[str, Any]) -> ModuleType:
     def refuse(message: str) -> None:
         raise InputError(message)
 
+    def call_or_refuse(message: str, function: Callable[..., object], *values: object) -> object:
+        try:
+            return function(*values)
+        except Exception as error:
+            raise InputError(message) from error
+
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
     environment.globals.update(
         var=(default_vars() | given).__getitem__,
@@ -123,6 +129,8 @@ def input_macros(given: dict[str, Any]) -> ModuleType:
         fromjson=json.loads,
         tojson=json.dumps,
         exceptions=SimpleNamespace(raise_compiler_error=refuse),
+        try_or_compiler_error=call_or_refuse,
+        modules=SimpleNamespace(datetime=SimpleNamespace(datetime=datetime)),
     )
     sources = sorted((ROOT / "macros" / "inputs").glob("*.sql"))
     template = environment.from_string("".join(path.read_text() for path in sources))

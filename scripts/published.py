@@ -19,11 +19,10 @@ from scripts import inputs
 from scripts.command_line import OneLineParser, run_command
 from scripts.database import connect, replace_database
 from scripts.pages import filled, markdown_table, read_page
-from scripts.project import DATABASE, ROOT, InputError, default_vars
+from scripts.project import DATABASE, InputError, default_vars
 from scripts.run import build, build_workspace
 
 PUBLISHED = DATABASE.with_name("published.duckdb")
-PARSED = ROOT / "target" / "last_published" / "partial_parse.msgpack"
 HOUR_MS = 3_600_000
 # the full hedge's figures were published with six decimals
 SAME_FIGURE = 5e-7
@@ -140,7 +139,7 @@ def published(argv: list[str]) -> list[str]:
     page = Path(arguments.page) if arguments.page else None
     text = read_page(page, ["published_walk"]) if page else ""
     with build_workspace() as workspace:
-        replace_database(build(dbt_vars, workspace, PARSED), PUBLISHED)
+        replace_database(build(dbt_vars, workspace), PUBLISHED)
     outcome, walk = read_tables(PUBLISHED)
     if page:
         page.write_text(filled(text, {"published_walk": walk_markdown(walk)}), encoding="utf-8")

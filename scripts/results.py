@@ -24,13 +24,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts import inputs, plots
+from scripts import inputs, manifest, plots
 from scripts.command_line import OneLineParser, run_command
 from scripts.database import connect, open_build, samples_in
 from scripts.measured import BARE_DBT, Measured, measured
 from scripts.pages import filled, markdown_table, read_page
 from scripts.project import ROOT, InputError
-from scripts.run import PARSED, build, build_workspace
+from scripts.run import build, build_workspace
 
 PAGES = ("README.md", "docs/results.md")
 TIMEFRAMES = "5m 15m 1h 4h 8h 1d"
@@ -354,7 +354,7 @@ def speed_part(given: dict[str, Any]) -> dict[str, str]:
         ]
         for _ in range(TIMED_ROUNDS):
             rounds["parse"].append(measured(parse, Path(folder)))
-            PARSED.unlink(missing_ok=True)
+            shutil.rmtree(manifest.KEPT, ignore_errors=True)
             rounds["first"].append(measured(run, ROOT))
             rounds["again"].append(measured(run, ROOT))
     medians = {

@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 from tqdm import tqdm
 
-from scripts import inputs
+from scripts import dbt_process, inputs, manifest
 from scripts.command_line import (
     OneLineParser,
     folder_path,
@@ -37,7 +37,7 @@ from scripts.command_line import (
 )
 from scripts.database import check_is_replaceable, connect, replace_database
 from scripts.export import publish, workers, written
-from scripts.files import private_folder, put_in_place
+from scripts.files import private_folder
 from scripts.project import (
     DATABASE,
     ROOT,
@@ -48,45 +48,7 @@ from scripts.project import (
 )
 from scripts.summary import summary
 
-PARSED = ROOT / "target" / "last_run" / "partial_parse.msgpack"
 WORKSPACE_PREFIX = ".building-"
-# A process that ends when its stdin does: a run that is killed takes it along.
-END_WITH_PARENT = """
-import os, sys, threading
-
-def end_with_parent():
-    sys.stdin.read()
-    os._exit(1)
-
-threading.Thread(target=end_with_parent, daemon=True).start()
-"""
-# dbt parses, builds and ends: without the garbage collector it takes a tenth less time, and
-# 60 MB more; without taking its objects apart at the end, almost a second less; where no page
-# of docs is made of it, without writing down what it parsed, twice, a third of a second less;
-# without making messages of events for debugging, which its log leaves out, a second less.
-QUICK_DBT = """
-import gc, os, sys
-gc.disable()
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import cli
-from dbt.contracts.graph.manifest import Manifest
-from dbt_common.events.event_manager import EventManager
-
-def fire_event(manager, event, level=None, *args, fire=EventManager.fire_event, **kwargs):
-    if (level or event.level_tag()) not in ("debug", "test"):
-        fire(manager, event, level, *args, **kwargs)
-
-EventManager.fire_event = fire_event
-if sys.argv[1] == "build":
-    Manifest.write = lambda *_: None
-try:
-    cli()
-except SystemExit as end:
-    DuckDBConnectionManager.close_all_connections()
-    sys.stdout.flush()
-    os._exit(end.code)
-"""
-
 # dbt's flags for a log that parse_event reads, and for asking nothing of a network
 LOG_IN_JSON = (
     "--log-format",
@@ -147,6 +109,13 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         help="further strategies, columns as in hedge_strategies.csv, scored in sweep_metrics",
     )
     parser.add_argument(
+        "--as_of",
+        "--as-of",
+        metavar="TIME",
+        help="measure the age of data at this time in UTC, such as 2026-02-19T15:00:00Z, instead of"
+        " now: the same files then give the same results",
+    )
+    parser.add_argument(
         "--out", type=folder_path, metavar="DIR", help="default: runs/<SYMBOL>/hedge_mvp"
     )
     return parser.parse_args(argv)
@@ -182,10 +151,10 @@ def vars_from(arguments: argparse.Namespace) -> dict[str, Any]:
     return given
 
 
-def build(dbt_vars: dict[str, Any], workspace: Path, parsed: Path = PARSED) -> Path:
+def build(dbt_vars: dict[str, Any], workspace: Path, kept: Path = manifest.KEPT) -> Path:
     """Run `dbt build` in an empty folder; return the database that it leaves there.
 
-    parsed is where what dbt parsed is kept for the next time.
+    kept is the folder where what dbt parsed is kept for the next time.
 
     dbt runs as a process of its own, so that it neither prints to our stdout nor keeps the
     database open.
@@ -196,22 +165,50 @@ def build(dbt_vars: dict[str, Any], workspace: Path, parsed: Path = PARSED) -> P
     database.parent.mkdir()
     target = workspace / "target"
     target.mkdir()
-    with contextlib.suppress(FileNotFoundError):
-        # what dbt parsed in the last run serves again where neither vars nor files changed
-        shutil.copy(parsed, target)
-    command = [
-        sys.executable,
-        "-c",
-        END_WITH_PARENT + QUICK_DBT,
+    place, digest = manifest.place(dbt_vars, kept), manifest.key(dbt_vars)
+    returncode, messages = run_dbt(dbt_vars, workspace, place, digest)
+    if returncode == dbt_process.IN_DOUBT:
+        # a kept manifest may be why: dbt parses anew, and what it says then is so
+        for folder in (database.parent, target):
+            shutil.rmtree(folder)
+            folder.mkdir()
+        returncode, messages = run_dbt(dbt_vars, workspace)
+    if database.with_name(f"{database.name}.wal").exists():
+        # what was not written into the file when dbt ended is, when it is closed again
+        connect(database).close()
+    if returncode < 0 or (returncode and tells_of_memory("\n".join(messages))):
+        # the system kills what takes too much
+        raise MemoryError
+    if returncode:
+        results = target / "run_results.json"
+        if unwritten := re.search(r"(Could not write|No space left).*", "\n".join(messages)):
+            raise OSError(unwritten.group())
+        raise BuildError(
+            describe_failures(results, database)
+            if results.exists() and database.exists()
+            else "dbt build failed: " + one_line(" ".join(messages))
+        )
+    made = target / "partial_parse.msgpack"
+    if made.exists() and manifest.key(dbt_vars) == digest:
+        manifest.keep(made, place, digest)
+    return database
+
+
+def run_dbt(
+    dbt_vars: dict[str, Any], workspace: Path, kept: Path | None = None, digest: str = ""
+) -> tuple[int, list[str]]:
+    """Run `dbt build` as a process; return its exit code, and the errors that it logged."""
+    target = str(workspace / "target")
+    arguments = [
         "build",
         "--project-dir",
         str(ROOT),
         "--profiles-dir",
         str(ROOT),
         "--target-path",
-        str(target),
+        target,
         "--log-path",
-        str(target),
+        target,
         "--vars",
         vars_text(dbt_vars),
         *LOG_IN_JSON,
@@ -219,7 +216,7 @@ def build(dbt_vars: dict[str, Any], workspace: Path, parsed: Path = PARSED) -> P
     messages = []
     with (
         subprocess.Popen(
-            command,
+            dbt_process.command(arguments, kept, digest, ends_with_stdin=True),
             cwd=workspace,
             text=True,
             encoding="utf-8",
@@ -241,38 +238,12 @@ def build(dbt_vars: dict[str, Any], workspace: Path, parsed: Path = PARSED) -> P
         except BaseException:
             process.kill()
             raise
-    if database.with_name(f"{database.name}.wal").exists():
-        # what was not written into the file when dbt ended is, when it is closed again
-        connect(database).close()
-    if process.returncode < 0 or (process.returncode and tells_of_memory("\n".join(messages))):
-        # the system kills what takes too much
-        raise MemoryError
-    if process.returncode:
-        results = target / "run_results.json"
-        if unwritten := re.search(r"(Could not write|No space left).*", "\n".join(messages)):
-            raise OSError(unwritten.group())
-        raise BuildError(
-            describe_failures(results, database)
-            if results.exists() and database.exists()
-            else "dbt build failed: " + one_line(" ".join(messages))
-        )
-    keep_parsed(target / parsed.name, parsed)
-    return database
+    return process.returncode, messages
 
 
 def vars_text(dbt_vars: dict[str, Any]) -> str:
     """Return vars as dbt's --vars takes them: in YAML, whose escapes hold any character."""
     return yaml.safe_dump(dbt_vars, default_flow_style=True, width=sys.maxsize)
-
-
-def keep_parsed(made: Path, parsed: Path) -> None:
-    """Keep what dbt parsed for the next run; without it that one is slower, and no worse."""
-    with contextlib.suppress(OSError):
-        parsed.parent.mkdir(parents=True, exist_ok=True)
-        with private_folder(parsed.parent, ".writing-") as folder:
-            # a copy: the two may be on different file systems
-            shutil.copy(made, folder)
-            put_in_place(folder / made.name, parsed)
 
 
 def parse_event(line: str) -> dict[str, Any]:

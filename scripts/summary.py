@@ -25,6 +25,7 @@ def summary(folder: Path) -> str:
     verdict = json.loads((folder / "verdict.json").read_text())["verdict"]
     with (folder / "paper_rebalance_log.jsonl").open() as log:
         next_order = json.loads(log.readlines()[-1])
+    metadata = json.loads((folder / "metadata.json").read_text())
     sample, selected = metrics["sample"], metrics["selected_strategy"]
     lines = [
         "",
@@ -43,7 +44,7 @@ def summary(folder: Path) -> str:
     lines += [
         f"Data incidents: {counts or 'none'}",
         f"Verdict: {verdict}",
-        order_sentence(next_order),
+        order_sentence(next_order, metadata["as_of"] if metadata["dbt_vars"]["as_of"] else None),
     ]
     return "\n".join(lines)
 
@@ -62,11 +63,12 @@ def table(strategies: dict[str, dict[str, Any]], selected: str) -> list[str]:
     return lines
 
 
-def order_sentence(order: dict[str, Any]) -> str:
-    """Return what a desk would do now, and how old the data are that say so."""
+def order_sentence(order: dict[str, Any], as_of: str | None = None) -> str:
+    """Return what a desk would do now, or at another time, and how old the data are then."""
     return (
         f"Next order ({order['strategy']}, dry run): {order_action(order)};"
         f" decided at {order['decision_ts']}, on data {age(order['data_age_hours'])} old"
+        + (f" at {as_of}" if as_of else "")
     )
 
 

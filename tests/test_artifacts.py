@@ -216,7 +216,9 @@ def test_orders_lead_from_ratio_to_ratio(folder: Path) -> None:
     last = orders[-1]
     assert last["hedge_ratio_before"] == pytest.approx(before, abs=1e-12)
     assert last["r_net"] is None
-    assert last["data_age_hours"] > 0
+    as_of = strict_json((folder / "metadata.json").read_text())["as_of"]
+    age = pd.Timestamp(as_of) - pd.Timestamp(last["decision_ts"])
+    assert last["data_age_hours"] == age / pd.Timedelta(hours=1)
     assert last["decision_ts"] == "2026-01-01T00:00:00Z"
     closes = pd.read_csv(folder / "prices_merged.csv").iloc[-1]
     assert (last["price_spot"], last["price_perp"]) == (closes["close_spot"], closes["close_perp"])
@@ -241,6 +243,9 @@ def test_metadata_reproduces_the_run(folder: Path, sample_project: tuple[Project
     metadata = strict_json((folder / "metadata.json").read_text())
     assert metadata["arguments"] == []
     assert metadata["dbt_vars"]["beta_window"] == 720
+    # nothing was given, so the age of data is measured when the build begins
+    assert metadata["dbt_vars"]["as_of"] == ""
+    assert metadata["as_of"] == metadata["built_at"]
     assert metadata["packages"].keys() >= {"duckdb", "dbt-core", "dbt-duckdb"}
     assert {file["leg"] for file in metadata["inputs"]} == {"spot", "perp", "funding"}
     for file in metadata["inputs"]:

@@ -16,6 +16,8 @@ from tests.conftest import Project, read_metrics, write_parquet
 HOURS = 240
 START = pd.Timestamp("2025-01-25", tz="UTC")
 TIMES = pd.date_range(START, periods=12 * HOURS, freq="5min")
+# two minutes into the last bar of an hour, of one case; long after those of all others
+AS_OF = START + pd.Timedelta("100d 7h 57min")
 # ten quiet minutes in the middle of an hour, well after the warm-up
 SOME_BAR = 12 * 120 + 6
 
@@ -217,8 +219,7 @@ def faulty(case: str) -> tuple[Legs, list[Expected]]:
                 Expected("spot", "time_unit_switched", "info", bar(some), bar(some), 2880 - some)
             ]
         case "RUNNING":  # the last candle is not over
-            ahead = pd.Timestamp.now("UTC").ceil("h") + pd.Timedelta("1h") - TIMES[-1]
-            ahead -= pd.Timedelta("5min")
+            ahead = AS_OF - TIMES[-1] - pd.Timedelta("2min")
             last = (TIMES[-1] + ahead).tz_localize(None)
             return Legs(*(frame.assign(timestamp=frame["timestamp"] + ahead) for frame in legs)), [
                 Expected(
@@ -274,7 +275,8 @@ def built(new_project: Callable[[], Project]) -> tuple[Project, dict[str, list[E
     """One build of every case, and what its ledger should say of each."""
     project = new_project()
     made = {case: faulty(case) for case in CASES}
-    project.build(**write(project, {case: legs for case, (legs, _) in made.items()}))
+    files = write(project, {case: legs for case, (legs, _) in made.items()})
+    project.build(**files, as_of=AS_OF.isoformat())
     return project, {case: expected for case, (_, expected) in made.items()}
 
 

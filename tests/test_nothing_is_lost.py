@@ -304,17 +304,17 @@ def test_a_latest_that_is_no_link_is_left_alone(
 
 
 def test_what_dbt_parsed_is_kept_across_file_systems_or_not_at_all(tmp_path: Path) -> None:
-    from scripts import run
+    from scripts import manifest
 
     made = tmp_path / "partial_parse.msgpack"
     made.write_bytes(b"parsed")
     elsewhere = Path("/dev/shm") / f"hedge-{os.getpid()}"
     if elsewhere.parent.is_dir() and elsewhere.parent.stat().st_dev != tmp_path.stat().st_dev:
         try:
-            run.keep_parsed(made, elsewhere / made.name)
-            assert (elsewhere / made.name).read_bytes() == b"parsed"
+            manifest.keep(made, elsewhere / made.name, "key")
+            assert manifest.read(elsewhere / made.name, "key") == b"parsed"
         finally:
             with suppress(FileNotFoundError):
                 shutil.rmtree(elsewhere)
     (tmp_path / "file").touch()
-    run.keep_parsed(made, tmp_path / "file" / made.name)  # no folder: nothing is said
+    manifest.keep(made, tmp_path / "file" / made.name, "key")  # no folder: nothing is said

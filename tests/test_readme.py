@@ -183,6 +183,8 @@ def test_every_flag_and_default_is_documented(sample_project: tuple[Project, Pat
         "--vol_window",
         "--vol_target",
         "--sweep",
+        "--as_of",
+        "--as-of",
         "--out",
     ):
         assert flag in done.stdout

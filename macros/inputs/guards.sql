@@ -19,6 +19,7 @@
     {{- check_number('max_equal_closes_share', minimum=0, maximum=1) -}}
     {{- check_number('max_funding_rate', minimum=0) -}}
     {{- check_number('max_print_delay_s', minimum=0, maximum=1799, is_whole=true) -}}
+    {%- set _ = as_of() -%}
 {%- endmacro %}
 
 

@@ -167,3 +167,20 @@
 {% macro is_on_grid(ts, step_ms) -%}
     (epoch_us({{ ts }}) % (cast({{ step_ms }} as bigint) * 1000) = 0)
 {%- endmacro %}
+
+
+{#- YAML reads a time without quotes as a time, not as text. -#}
+{% macro as_of() -%}
+    {%- set given = var('as_of') | string | trim -%}
+    {%- if given -%}
+        {%- set refusal = 'as_of is ' ~ given
+            ~ ': give a time in UTC, such as 2026-02-19T15:00:00Z.' -%}
+        {%- set moment = try_or_compiler_error(
+            refusal, modules.datetime.datetime.fromisoformat, given
+        ) -%}
+        {%- if moment.utcoffset() -%}
+            {{- exceptions.raise_compiler_error(refusal) -}}
+        {%- endif -%}
+        {{- moment.replace(microsecond=0, tzinfo=none) | string -}}
+    {%- endif -%}
+{%- endmacro %}

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import duckdb
 import pandas as pd
 
+from scripts import dbt_process
 from scripts.benchmark.agreement import Panel
 from scripts.benchmark.peers import HOURLY, Work
 from scripts.benchmark.questions import Milliseconds
@@ -24,7 +25,6 @@ from scripts.benchmark.universe import LEGS, files_of
 from scripts.database import rows
 from scripts.measured import BARE_DBT, measured
 from scripts.project import ROOT
-from scripts.run import QUICK_DBT
 
 # the project before it was rebuilt: what a whole run is measured against
 BASELINE = "509b65b"
@@ -264,10 +264,11 @@ def run_dbt(
         [
             "env",
             *limit,
-            sys.executable,
-            "-c",
-            BARE_DBT if command == ["parse"] else QUICK_DBT,
-            *command,
+            *(
+                [sys.executable, "-c", BARE_DBT, *command]
+                if command == ["parse"]
+                else dbt_process.command(command)
+            ),
             "--no-partial-parse",
             "--project-dir",
             str(project),

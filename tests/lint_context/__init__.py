@@ -6,7 +6,9 @@ files as an exchange writes them: what matters is that the SQL is whole.
 
 from __future__ import annotations
 
+import datetime as datetime_module
 import json
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -50,3 +52,9 @@ def refuse(message: str) -> NoReturn:
 
 
 exceptions = SimpleNamespace(raise_compiler_error=refuse)
+modules = SimpleNamespace(datetime=datetime_module)
+
+
+def try_or_compiler_error(_: str, function: Callable, *arguments: object) -> object:
+    """Call a function."""
+    return function(*arguments)
