@@ -37,6 +37,37 @@ def var(name: str, default: object = None) -> object:
 
 builtins = SimpleNamespace(var=var)
 
+# a table, a question and an analysis as dbt's graph has them
+project_name = PROJECT["name"]
+METRICS = SimpleNamespace(
+    name="hedge_metrics",
+    resource_type="model",
+    description="Figures.",
+    columns={"sharpe": SimpleNamespace(data_type="double")},
+    config=SimpleNamespace(materialized="table", meta={}),
+)
+QUESTION = SimpleNamespace(
+    name="what_if",
+    resource_type="model",
+    description="Other costs.",
+    config=SimpleNamespace(materialized="table_function", meta={"example": "what_if(5)"}),
+)
+ANALYSIS = SimpleNamespace(
+    name="collateral",
+    resource_type="analysis",
+    description="How much?",
+    original_file_path="analyses/collateral.sql",
+)
+graph = SimpleNamespace(
+    nodes={f"model.{project_name}.{node.name}": node for node in (METRICS, QUESTION, ANALYSIS)}
+)
+# the model that reads its own properties
+model = SimpleNamespace(
+    config=SimpleNamespace(
+        meta=SimpleNamespace(queries=[{"sql": "select EXPRESSION", "figures": {"bars": "1"}}])
+    )
+)
+
 
 def run_query(query: str) -> SimpleNamespace:
     """Return a file's layout, which is all that models ask a database for."""
