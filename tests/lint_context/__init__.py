@@ -70,9 +70,11 @@ model = SimpleNamespace(
 
 
 def run_query(query: str) -> SimpleNamespace:
-    """Return a file's layout, which is all that models ask a database for."""
-    columns = [{"name": name, "type": kind} for name, kind in LAYOUT.items()]
-    return SimpleNamespace(rows=[(json.dumps(["file.parquet"]), json.dumps(columns))])
+    """Return a file's schema, which is all that models ask a database for."""
+    root = {"name": "schema", "type": None, "children": len(LAYOUT)}
+    columns = [{"name": name, "type": kind, "children": None} for name, kind in LAYOUT.items()]
+    schema = {"file": "file.parquet", "nodes": [root, *columns]}
+    return SimpleNamespace(rows=[(json.dumps(schema),)])
 
 
 def refuse(message: str) -> NoReturn:
