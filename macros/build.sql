@@ -73,7 +73,6 @@
         {%- endfor -%}
     {%- endif -%}
     {%- if execute and flags.WHICH == 'build' and not left_out and not bad -%}
-        {{ create_questions() }};
         update {{ build }} set has_passed = true
     {%- endif -%}
 {%- endmacro %}

@@ -3,15 +3,13 @@
     type decide the SQL.
 -#}
 {% macro input_layouts(var_name) -%}
-    {%- set layouts = [] -%}
+    {%- set schemas = [] -%}
     {%- if execute -%}
-        {%- for row in run_query(input_layouts_query(var(var_name))).rows -%}
-            {%- do layouts.append(
-                {'files': fromjson(row[0]), 'columns': fromjson(row[1])}
-            ) -%}
+        {%- for row in run_query(file_schemas_query(var(var_name))).rows -%}
+            {%- do schemas.append(fromjson(row[0])) -%}
         {%- endfor -%}
     {%- endif -%}
-    {%- do return(layouts) -%}
+    {%- do return(fromjson(layouts_of(schemas))) -%}
 {%- endmacro %}
 
 

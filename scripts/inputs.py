@@ -1,7 +1,7 @@
 """Look at the input files before a build, so that a refusal is quick and plain.
 
-The SQL comes from macros/inputs, rendered here as dbt renders it: what is looked at is what
-the models will read, and a macro's own refusal is raised here as an InputError.
+The SQL comes from macros/inputs and models/staging, rendered here as dbt renders it, so the
+checks read what the models will read, and a macro's own refusal is raised as an InputError.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from scripts.database import connect, first_line, one_row
 from scripts.project import ROOT, InputError, check_letter_case, check_name, default_vars
 
 LEGS = ("spot", "perp", "funding")
+STAGED = {"spot": "stg_spot_bars", "perp": "stg_perp_bars", "funding": "stg_funding_prints"}
 PARQUET_MAGIC = b"PAR1"
 # the least that makes sense of a strategy's numbers
 LEAST = {
@@ -137,6 +138,13 @@ def input_macros(given: dict[str, Any]) -> ModuleType:
     return template.module  # type: ignore[return-value]  # macros as attributes, like a module's
 
 
+def staging_sql(macros: ModuleType, name: str, **given: object) -> str:
+    """Return the SQL of a model of models/staging; given is what dbt would give it besides."""
+    text = (ROOT / "models" / "staging" / f"{name}.sql").read_text()
+    context = {"config": lambda **_: "", "fromjson": json.loads, "perp_is_proxy": lambda: False}
+    return jinja2.Environment().from_string(text).render(vars(macros) | context | given)
+
+
 def check_symbols(files: list[InputFile]) -> None:
     """Refuse symbols that are no plain names, or one in two spellings, and a file as both legs."""
     for file in files:
@@ -194,10 +202,11 @@ def read_strategies(
         for column, text in zip(found, row, strict=True):
             if text and text.strip():
                 check_parameter(macros, path, name, column, text.strip())
+    typed = staging_sql(macros, "stg_sweep_rows", var={"sweep": pattern}.__getitem__)
     needed = connection.execute(
         f"select strategy, timeframe, {beta_rows(macros)}, {vol_rows(macros)},"
         " coalesce(is_vol_scaled and is_vol_budget, false)"
-        f" from ({macros.timeframe_rows()}), ({macros.sweep_file_rows(pattern)})",
+        f" from ({macros.timeframe_rows()}), ({typed})",
         window_vars(macros),
     ).fetchall()
     for name, timeframe, beta, volatility, is_both in needed:
@@ -396,15 +405,9 @@ def look_at_leg(
         except InputError as error:
             raise InputError(f"--{leg}: {error}") from error
     try:
-        layouts = [
-            {"files": json.loads(files), "columns": json.loads(columns)}
-            for files, columns in connection.execute(macros.input_layouts_query(pattern)).fetchall()
-        ]
-        select = (
-            macros.prints_from_files(layouts)
-            if leg == "funding"
-            else macros.bars_from_files(layouts)
-        )
+        schemas = connection.execute(macros.file_schemas_query(pattern)).fetchall()
+        layouts = json.loads(macros.layouts_of([json.loads(schema) for (schema,) in schemas]))
+        select = staging_sql(macros, STAGED[leg], input_layouts=lambda _: layouts)
         for layout in layouts:
             check_times(connection, macros, leg, layout)
         leg_rows = f"select '{leg}' as leg, * from ({select})"

@@ -400,7 +400,7 @@ def test_bars_of_two_sizes_in_one_file(good: dict[str, Path]) -> None:
 def test_seed_with_a_broken_row(
     good: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("macros", "data/seeds"):
+    for name in ("macros", "models", "data/seeds"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copytree(ROOT / name, tmp_path / name)
     with (tmp_path / "data" / "seeds" / "hedge_strategies.csv").open("a") as seed:

@@ -129,7 +129,7 @@ def test_dbt_renders_no_var(project: Project, tmp_path: Path) -> None:
 def test_a_strategy_in_the_seed_is_no_code(
     good: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("macros", "data/seeds"):
+    for name in ("macros", "models", "data/seeds"):
         shutil.copytree(ROOT / name, tmp_path / name)
     seed = tmp_path / "data" / "seeds" / "hedge_strategies.csv"
     rows = seed.read_text()

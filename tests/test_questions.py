@@ -7,15 +7,22 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
-from tests.conftest import Project
+from tests.conftest import ROOT, Project
 
 DUCKDB = Path(sys.executable).parent / "duckdb"
+PROPERTIES = [
+    properties
+    for path in sorted((ROOT / "models" / "questions").glob("*.yml"))
+    for properties in yaml.safe_load(path.read_text())["models"]
+]
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +48,7 @@ def test_help_lists_what_there_is_and_every_example_runs(
     )
     asked = {example.removeprefix("from ").split("(")[0] for example in examples["question"]}
     assert asked | {"hedge_help"} == set(macros["function_name"])
+    assert set(macros["function_name"]) == {each["name"] for each in PROPERTIES}
     assert set(examples["analysis"]) == {
         f".read {path.relative_to(project.root)}"
         for path in (project.root / "analyses").glob("*.sql")
@@ -57,6 +65,51 @@ def test_help_lists_what_there_is_and_every_example_runs(
     for example in examples["question"] + examples["table"]:
         if example != "from data_incidents":  # the sample has none
             assert len(project.query(example)), example
+
+
+@pytest.mark.parametrize("properties", PROPERTIES, ids=[each["name"] for each in PROPERTIES])
+def test_a_question_is_what_its_properties_say(
+    project: Project, sample_project: tuple[Project, Path], properties: dict[str, Any]
+) -> None:
+    name, meta = properties["name"], properties["config"]["meta"]
+    (question,) = project.query(
+        f"select parameters, comment from duckdb_functions() where function_name = '{name}'"
+    ).to_dict("records")
+    assert list(question["parameters"]) == list(meta.get("arguments", {}))
+    assert question["comment"].split() == properties["description"].split()
+    example = meta["example"].replace("'runs'", f"'{sample_project[1].parent}'")
+    columns = list(project.query(f"from {example} limit 0"))
+    if name == "compare_runs":
+        figures = list(project.query("from hedge_metrics limit 0"))[3:]
+        columns = [column for column in columns if column not in figures]
+    assert columns == [column["name"] for column in properties["columns"]]
+
+
+def test_questions_are_answered_in_a_copy_under_another_name(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relation that named its database would not be found."""
+    other = tmp_path / "copy of a build.duckdb"
+    shutil.copy(project.database, other)
+    monkeypatch.chdir(project.root)
+    questions = project.query("select example from hedge_help() where kind = 'question'")
+    views = project.query(
+        "select view_name from duckdb_views() where not internal and schema_name = 'main'"
+    )
+    assert len(views)
+    lines = [f"{example};" for example in questions["example"]]
+    lines += [f"from {view} limit 0;" for view in views["view_name"]]
+    answers = [
+        subprocess.run(
+            [DUCKDB, "-readonly", "-bail", "-csv", database],
+            input="\n".join(lines),
+            capture_output=True,
+            text=True,
+        )
+        for database in (project.database, other)
+    ]
+    assert [(answer.returncode, answer.stderr) for answer in answers] == [(0, "")] * 2
+    assert answers[0].stdout == answers[1].stdout != ""
 
 
 def box_width(project: Project, query: str) -> int:

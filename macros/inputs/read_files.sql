@@ -9,139 +9,80 @@
 #}
 
 
-{% macro input_layouts_query(glob) -%}
-    with
-    -- the root first, then each column with its children behind it
-    nodes as (
-        select
-            file_name,
-            column_id,
-            name,
-            duckdb_type,
-            sum(coalesce(num_children, 0) - 1) over (
-                partition by file_name order by column_id
-            ) as nodes_to_come
-        from parquet_schema({{ sql_text(glob) }})
-    ),
-
-    -- a column's children come between it and the moment at which fewer are to come
-    columns_of_files as (
-        select
-            file_name,
-            column_id,
-            name,
-            duckdb_type,
-            lag(nodes_to_come) over (partition by file_name order by column_id)
-            < coalesce(
-                min(nodes_to_come) over (
-                    partition by file_name
-                    order by column_id
-                    rows between unbounded preceding and 2 preceding
-                ),
-                1e9
-            ) as is_top_level
-        from nodes
-    ),
-
-    files as (
-        select
-            file_name,
-            to_json(list({name: name, type: duckdb_type} order by column_id)) as columns
-        from columns_of_files
-        where is_top_level
-        group by file_name
-    )
-
-    select
-        to_json(list(file_name order by file_name)) as files,
-        columns
-    from files
-    group by columns
-    order by min(file_name)
+{% macro file_schemas_query(glob) -%}
+    select to_json({
+        file: file_name,
+        nodes: list(
+            {name: name, type: duckdb_type, children: num_children} order by column_id
+        )
+    })
+    from parquet_schema({{ sql_text(glob) }})
+    group by file_name
+    order by file_name
 {%- endmacro %}
 
 
-{% macro bars_from_files(layouts) -%}
-    with
-    input_rows as (
-        {%- for layout in layouts %}
-        select
-            {{ symbol_expression(layout) }} as symbol,
-            {{ time_expression(layout, bar_time_columns()) }} as ts,
-            {{ time_unit_expression(layout, bar_time_columns()) }} as time_unit,
-            {{ number_expression(layout, 'open') }} as open,
-            {{ number_expression(layout, 'high') }} as high,
-            {{ number_expression(layout, 'low') }} as low,
-            {{ number_expression(layout, 'close', is_required=true) }} as close,
-            -- a volume that is not finite is not known
-            case
-                when {{ is_finite(number_expression(layout, 'volume')) }}
-                    then {{ number_expression(layout, 'volume') }}
-            end as volume,
-            true
-            {%- for price in ['open', 'high', 'low']
-                if fromjson(input_column(layout, price)) %}
-            and {{ is_price(number_expression(layout, price)) }}
-            {%- endfor %} as are_other_prices_usable,
-            read_from as source_file,
-            file_row_number + 1 as source_row
-        from {{ parquet_files(layout.files) }}
-        {%- if not loop.last %}
-        union all
-        {%- endif %}
-        {%- endfor %}
-    )
+{#-
+    The first node of a file is its root. Each column follows, with all that is nested in it
+    right behind: those nodes are no columns.
+-#}
+{% macro layouts_of(schemas) -%}
+    {%- set files_by_columns = {} -%}
+    {%- for schema in schemas -%}
+        {%- set columns = [] -%}
+        {%- set nested = namespace(to_come=0) -%}
+        {%- for node in schema.nodes[1:] -%}
+            {%- if nested.to_come -%}
+                {%- set nested.to_come = nested.to_come - 1 -%}
+            {%- else -%}
+                {%- do columns.append({'name': node.name, 'type': node.type}) -%}
+            {%- endif -%}
+            {%- set nested.to_come = nested.to_come + (node.children or 0) -%}
+        {%- endfor -%}
+        {%- do files_by_columns.setdefault(tojson(columns), []).append(schema.file) -%}
+    {%- endfor -%}
+    {%- set layouts = [] -%}
+    {%- for columns, files in files_by_columns.items() -%}
+        {%- do layouts.append({'files': files, 'columns': fromjson(columns)}) -%}
+    {%- endfor -%}
+    {{- tojson(layouts) -}}
+{%- endmacro %}
 
-    select
-        symbol,
-        {{ plausible_time('ts') }} as ts,
-        time_unit,
-        open,
-        high,
-        low,
-        close,
-        volume,
-        {{ plausible_time('ts') }} is not null
-        and {{ is_price('close') }}
-        and are_other_prices_usable as is_usable,
-        source_file,
-        source_row
-    from input_rows
-    {{ symbol_filter() }}
+
+{% macro bar_columns(layout) -%}
+    {%- set ts = plausible_time(time_expression(layout, bar_time_columns())) -%}
+    {%- set close = number_expression(layout, 'close', is_required=true) -%}
+    {%- set volume = number_expression(layout, 'volume') -%}
+    {{ symbol_expression(layout) }} as symbol,
+    {{ ts }} as ts,
+    {{ time_unit_expression(layout, bar_time_columns()) }} as time_unit,
+    {%- for price in ['open', 'high', 'low'] %}
+    {{ number_expression(layout, price) }} as {{ price }},
+    {%- endfor %}
+    {{ close }} as close,
+    -- a volume that is not finite is not known
+    case when {{ is_finite(volume) }} then {{ volume }} end as volume,
+    {{ ts }} is not null
+    and {{ is_price(close) }}
+    {%- for price in ['open', 'high', 'low'] if fromjson(input_column(layout, price)) %}
+    and {{ is_price(number_expression(layout, price)) }}
+    {%- endfor %} as is_usable,
+    read_from as source_file,
+    file_row_number + 1 as source_row
 {%- endmacro %}
 
 
 {#- To the second, since exchanges stamp a few milliseconds late. -#}
-{% macro prints_from_files(layouts) -%}
-    with
-    input_rows as (
-        {%- for layout in layouts %}
-        select
-            {{ symbol_expression(layout) }} as symbol,
-            {{ time_expression(layout, print_time_columns()) }} as ts,
-            {{ time_unit_expression(layout, print_time_columns()) }} as time_unit,
-            {{ number_expression(layout, rate_columns(), is_required=true) }}
-                as funding_rate,
-            read_from as source_file,
-            file_row_number + 1 as source_row
-        from {{ parquet_files(layout.files) }}
-        {%- if not loop.last %}
-        union all
-        {%- endif %}
-        {%- endfor %}
-    )
-
-    select
-        symbol,
-        date_trunc('second', {{ add_ms(plausible_time('ts'), 500) }}) as ts,
-        time_unit,
-        funding_rate,
-        {{ plausible_time('ts') }} is not null
-        and {{ is_finite('funding_rate') }} as is_usable,
-        source_file,
-        source_row
-    from input_rows
-    {{ symbol_filter() }}
+{% macro print_columns(layout) -%}
+    {%- set ts = plausible_time(time_expression(layout, print_time_columns())) -%}
+    {%- set rate = number_expression(layout, rate_columns(), is_required=true) -%}
+    {{ symbol_expression(layout) }} as symbol,
+    date_trunc('second', {{ add_ms(ts, 500) }}) as ts,
+    {{ time_unit_expression(layout, print_time_columns()) }} as time_unit,
+    {{ rate }} as funding_rate,
+    {{ ts }} is not null and {{ is_finite(rate) }} as is_usable,
+    read_from as source_file,
+    file_row_number + 1 as source_row
 {%- endmacro %}
 
 

@@ -22,29 +22,3 @@
         header = true, all_varchar = true, strict_mode = true
     )
 {%- endmacro %}
-
-
-{% macro sweep_file_rows(path) -%}
-    with
-    every_column as (
-        select
-            {%- for name in fromjson(strategy_columns()) %}
-            null::varchar as {{ name }}{{ ',' if not loop.last }}
-            {%- endfor %}
-        where false
-        union all by name
-        select * from {{ sweep_file_texts(path) }}
-    )
-
-    select
-        {%- for name, type in fromjson(strategy_columns()).items() %}
-        {%- set text = "nullif(trim(" ~ name ~ "), '')" %}
-        {%- if name == 'estimator' %}
-        coalesce({{ text }}, 'rolling') as estimator
-        {%- else %}
-        cast({{ text }} as {{ type }}) as {{ name }}
-        {%- endif %}
-        {{- ',' if not loop.last }}
-        {%- endfor %}
-    from every_column
-{%- endmacro %}

@@ -1,6 +1,7 @@
-{#-
-    Replaces the adapter's own, which fails where the project's path holds a quote and takes
-    brackets in it for a pattern.
+{#- Replaces the adapter's own duckdb__load_csv_rows.
+
+    That one fails if the project's path contains a quote, and reads brackets in it as a
+    pattern.
 -#}
 {% macro duckdb__load_csv_rows(model, agate_table) -%}
     {%- set sql -%}

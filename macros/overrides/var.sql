@@ -1,6 +1,7 @@
-{#-
-    Replaces dbt's own var(), which renders a string as Jinja: a symbol or a path would be
-    code. A value of --vars is taken as it is.
+{#- Replaces dbt's own var().
+
+    That one renders a string as Jinja, so a symbol or a path would be code. This one returns
+    a value of --vars as it was given.
 -#}
 {% macro var(name, default=none) -%}
     {%- set given = invocation_args_dict.vars -%}

@@ -15,5 +15,19 @@ select
     cast(null as bigint) as source_row
 where false
 {%- else -%}
-{{ bars_from_files(input_layouts('perp')) }}
+with
+input_rows as (
+    {%- for layout in input_layouts('perp') %}
+    select
+        {{ bar_columns(layout) }}
+    from {{ parquet_files(layout.files) }}
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+)
+
+select *
+from input_rows
+{{ symbol_filter() }}
 {%- endif %}

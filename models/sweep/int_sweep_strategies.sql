@@ -7,7 +7,7 @@
 
 with
 panel as (select * from {{ ref('hedge_strategies') }}),
-of_file as ({{ sweep_file_rows(var('sweep')) }}),
+of_file as (select * from {{ ref('stg_sweep_rows') }}),
 
 of_panel as (
     select *

@@ -39,11 +39,44 @@ def var(name: str, default: object = None) -> object:
 
 builtins = SimpleNamespace(var=var)
 
+# a table, a question and an analysis as dbt's graph has them
+project_name = PROJECT["name"]
+METRICS = SimpleNamespace(
+    name="hedge_metrics",
+    resource_type="model",
+    description="Figures.",
+    columns={"sharpe": SimpleNamespace(data_type="double")},
+    config=SimpleNamespace(materialized="table", meta={}),
+)
+QUESTION = SimpleNamespace(
+    name="what_if",
+    resource_type="model",
+    description="Other costs.",
+    config=SimpleNamespace(materialized="table_function", meta={"example": "what_if(5)"}),
+)
+ANALYSIS = SimpleNamespace(
+    name="collateral",
+    resource_type="analysis",
+    description="How much?",
+    original_file_path="analyses/collateral.sql",
+)
+graph = SimpleNamespace(
+    nodes={f"model.{project_name}.{node.name}": node for node in (METRICS, QUESTION, ANALYSIS)}
+)
+# the model that reads its own properties
+model = SimpleNamespace(
+    config=SimpleNamespace(
+        meta=SimpleNamespace(queries=[{"sql": "select EXPRESSION", "figures": {"bars": "1"}}])
+    )
+)
+
 
 def run_query(query: str) -> SimpleNamespace:
-    """Return a file's layout, which is all that models ask a database for."""
-    columns = [{"name": name, "type": kind} for name, kind in LAYOUT.items()]
-    return SimpleNamespace(rows=[(json.dumps(["file.parquet"]), json.dumps(columns))])
+    """Return a file's schema, which is all that models ask a database for."""
+    root = {"name": "schema", "type": None, "children": len(LAYOUT)}
+    columns = [{"name": name, "type": kind, "children": None} for name, kind in LAYOUT.items()]
+    schema = {"file": "file.parquet", "nodes": [root, *columns]}
+    return SimpleNamespace(rows=[(json.dumps(schema),)])
 
 
 def refuse(message: str) -> NoReturn:

@@ -1,7 +1,8 @@
-{#-
-    All comments of a relation in one query. dbt asks for its columns twice before, to
-    leave out those that are not there, which takes half a second of a build:
-    tests/test_docs.py sees to it that the yml and the relations have the same.
+{#- Replaces the adapter's own duckdb__persist_docs.
+
+    That one first queries a relation's columns twice, to skip those that do not exist, which
+    takes half a second of a build. This one writes all comments of a relation in one query;
+    tests/test_docs.py checks that yml and relation have the same columns.
 -#}
 {% macro duckdb__persist_docs(relation, model, for_relation, for_columns) -%}
     {%- call statement() -%}

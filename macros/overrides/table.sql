@@ -1,7 +1,8 @@
-{#-
-    A table under its name at once: what is there is dropped in the same transaction. The
-    adapter's own creates another and renames both, and asks for indexes and keys, which
-    takes a tenth of the time in which nodes run.
+{#- Replaces the adapter's own materialization of tables.
+
+    That one creates a second table, renames both, and queries indexes and keys, which takes
+    a tenth of the time in which nodes run. This one drops the old table and creates the new
+    one in the same transaction.
 -#}
 {% materialization table, adapter='duckdb', supported_languages=['sql'] %}
     {%- set existing = load_cached_relation(this) -%}
