@@ -2,36 +2,40 @@
 -- difference in U to the benchmark strays from its figure. The replicates draw the same
 -- blocks as int_bootstrap_replicates, and there are none of a sample that holds too few.
 -- Key: symbol, timeframe, strategy, replicate.
-{{ config(enabled=var('sweep') != '') }}
+{{ config(enabled=var('sweep') != '', materialized='view') }}
 
 with
 strategies as (select * from {{ ref('int_sweep_strategies') }}),
+walks as (select * from {{ ref('int_sweep_walks') }}),
 
-deviations as (
-    {{ sweep_deviations(
-        ref('int_sweep_walks'), ref('int_sweep_stretches'), ref('int_sweep_samples')
-    ) }}
+benchmarks as (
+    select walks.*
+    from walks
+    inner join strategies
+        on walks.timeframe = strategies.timeframe
+        and walks.strategy = strategies.strategy
+        and strategies.is_benchmark
 ),
 
-benchmark as (
-    select deviations.*
-    from deviations
-    inner join strategies
-        on deviations.timeframe = strategies.timeframe
-        and deviations.strategy = strategies.strategy
-        and strategies.is_benchmark
+drawn as (
+    select
+        walks.symbol,
+        walks.timeframe,
+        walks.strategy,
+        unnest(range(1, len(walks.deviations) + 1)) as replicate,
+        unnest(walks.deviations) as deviation,
+        unnest(benchmarks.deviations) as benchmark_deviation
+    from walks
+    inner join benchmarks
+        on walks.symbol = benchmarks.symbol
+        and walks.timeframe = benchmarks.timeframe
+        and walks.strategy <> benchmarks.strategy
 )
 
 select
-    deviations.symbol,
-    deviations.timeframe,
-    deviations.strategy,
-    deviations.replicate,
-    {{ periods_per_year('deviations.timeframe') }}
-    * (deviations.deviation - benchmark.deviation) as deviation
-from deviations
-inner join benchmark
-    on deviations.symbol = benchmark.symbol
-    and deviations.timeframe = benchmark.timeframe
-    and deviations.replicate = benchmark.replicate
-where deviations.strategy <> benchmark.strategy
+    symbol,
+    timeframe,
+    strategy,
+    replicate,
+    {{ periods_per_year('timeframe') }} * (deviation - benchmark_deviation) as deviation
+from drawn

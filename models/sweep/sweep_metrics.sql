@@ -10,12 +10,6 @@ samples as (select * from {{ ref('int_sweep_samples') }}),
 walks as (select * from {{ ref('int_sweep_walks') }}),
 replicates as (select * from {{ ref('int_sweep_replicates') }}),
 
-last_stretches as (
-    select symbol, timeframe, max(stretch) as stretch
-    from walks
-    group by symbol, timeframe
-),
-
 ends as (
     select
         walks.*,
@@ -30,10 +24,6 @@ ends as (
             'walks.ratio', 'walks.ratio_squares', 'samples.evaluated_bars'
         ) }} as var_ratio
     from walks
-    inner join last_stretches
-        on walks.symbol = last_stretches.symbol
-        and walks.timeframe = last_stretches.timeframe
-        and walks.stretch = last_stretches.stretch
     inner join samples
         on walks.symbol = samples.symbol
         and walks.timeframe = samples.timeframe
@@ -79,6 +69,9 @@ compared as (
         strategies.halflife,
         strategies.vol_window,
         strategies.vol_target,
+        strategies.rebalance_band,
+        strategies.rebalance_every,
+        strategies.min_trade,
         case when not strategies.is_benchmark then scored.utility - benchmarks.utility end
             as delta_utility,
         errors.std_error,
