@@ -12,6 +12,8 @@ the two bar by bar.
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -28,7 +30,10 @@ MOST_STRATEGIES = 1024
 MOST_CELLS = 2**24
 # bars that are scored at a time: their matrices fit into a core's cache
 STRETCH = 32
+# of ln(1 + net), where nothing is left
 LEAST_GROWTH = 1e-300
+# seconds for which another thread may keep Python's lock
+TURN = 5e-5
 FIGURES = (
     "first_target",
     "turnover",
@@ -308,22 +313,38 @@ def sweep_walk(
 
     Raises ValueError where lists do not have as many elements as there are bars.
     """
-    rows = [
-        _walked(
-            Bars(*(_numbers(of_bars.field(name)) for name in Bars._fields)),
-            _matrix(of_series),
-            _numbers(of_strategies.field("series")) - 1,
-            Rules(*(_numbers(of_strategies.field(name)) for name in Rules._fields)),
-            None if drawn is None else _matrix(drawn),
-            *constants,
-        )
-        for of_bars, of_series, of_strategies, drawn, *constants in zip(
-            *(_lists(column) for column in (bars, targets, strategies, places)),
-            *(column.to_pylist() for column in (block_bars, fee, risk_aversion)),
-            strict=True,
-        )
-    ]
+    lists = (bars, targets, strategies, places)
+    constants = (block_bars, fee, risk_aversion)
+    with _short_turns():
+        rows = [
+            _walked(
+                Bars(*(_numbers(of_bars.field(name)) for name in Bars._fields)),
+                _matrix(of_series),
+                _numbers(of_strategies.field("series")) - 1,
+                Rules(*(_numbers(of_strategies.field(name)) for name in Rules._fields)),
+                None if drawn is None else _matrix(drawn),
+                *of_sample,
+            )
+            for of_bars, of_series, of_strategies, drawn, *of_sample in zip(
+                *map(_lists, lists), *(column.to_pylist() for column in constants), strict=True
+            )
+        ]
     return _listed(pa.concat_arrays(rows), [len(row) for row in rows])
+
+
+@contextlib.contextmanager
+def _short_turns() -> Iterator[None]:
+    """Let Python's threads take short turns.
+
+    numpy hands on Python's lock in each call, and dbt's other threads would keep it for 5 ms: a
+    walk of a second took three. Figures do not depend on it.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(TURN)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _walked(
