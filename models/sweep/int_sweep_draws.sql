@@ -1,6 +1,6 @@
--- One row per symbol and timeframe whose sample holds enough blocks: of each replicate the
--- first places of its blocks, the last one cut short. The draws are those of
--- int_bootstrap_replicates. Key: symbol, timeframe.
+-- One row per symbol and timeframe whose sample holds enough blocks: for each replicate,
+-- the first places of its blocks. The draws are those of int_bootstrap_replicates.
+-- Key: symbol, timeframe.
 {{ config(enabled=var('sweep') != '', materialized='ephemeral') }}
 
 with

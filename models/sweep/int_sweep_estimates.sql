@@ -37,8 +37,7 @@ estimated as (
             else betas.beta
         end as beta,
         realized_vols.realized_vol,
-        realized_vols.realized_vol is not null or not estimates.uses_volatility
-            as has_volatility
+        estimates.uses_volatility
     from merged_bars as bars
     inner join estimates on bars.timeframe = estimates.timeframe
     left join betas
@@ -59,6 +58,13 @@ estimated as (
     where {{ takes_a_ratio('bars') }}
 ),
 
+known as (
+    select
+        *,
+        beta is not null and (realized_vol is not null or not uses_volatility) as is_known
+    from estimated
+),
+
 held as (
     select
         symbol,
@@ -66,13 +72,11 @@ held as (
         ts,
         is_next_bar,
         estimate,
-        last_value(
-            case when has_volatility and beta is not null then beta end ignore nulls
-        ) over to_date as beta,
-        last_value(
-            case when has_volatility and beta is not null then realized_vol end ignore nulls
-        ) over to_date as realized_vol
-    from estimated
+        last_value(case when is_known then beta end ignore nulls)
+            over to_date as beta,
+        last_value(case when is_known then realized_vol end ignore nulls)
+            over to_date as realized_vol
+    from known
     window to_date as (
         partition by symbol, timeframe, estimate
         order by ts
@@ -85,6 +89,12 @@ select
     timeframe,
     estimate,
     min(case when beta is not null and not is_next_bar then ts end) as first_ts,
-    list({'beta': beta, 'realized_vol': realized_vol} order by ts) as estimates
+    list(
+        {
+            'beta': beta,
+            'realized_vol': realized_vol
+        }
+        order by ts
+    ) as estimates
 from held
 group by symbol, timeframe, estimate

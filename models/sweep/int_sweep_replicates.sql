@@ -5,37 +5,12 @@
 {{ config(enabled=var('sweep') != '', materialized='view') }}
 
 with
-strategies as (select * from {{ ref('int_sweep_strategies') }}),
-walks as (select * from {{ ref('int_sweep_walks') }}),
-
-benchmarks as (
-    select walks.*
-    from walks
-    inner join strategies
-        on walks.timeframe = strategies.timeframe
-        and walks.strategy = strategies.strategy
-        and strategies.is_benchmark
-),
-
-drawn as (
-    select
-        walks.symbol,
-        walks.timeframe,
-        walks.strategy,
-        unnest(range(1, len(walks.deviations) + 1)) as replicate,
-        unnest(walks.deviations) as deviation,
-        unnest(benchmarks.deviations) as benchmark_deviation
-    from walks
-    inner join benchmarks
-        on walks.symbol = benchmarks.symbol
-        and walks.timeframe = benchmarks.timeframe
-        and walks.strategy <> benchmarks.strategy
-)
+walks as (select * from {{ ref('int_sweep_walks') }})
 
 select
     symbol,
     timeframe,
     strategy,
-    replicate,
-    {{ periods_per_year('timeframe') }} * (deviation - benchmark_deviation) as deviation
-from drawn
+    unnest(range(1, len(deviations) + 1)) as replicate,
+    unnest(deviations) as deviation
+from walks

@@ -26,13 +26,15 @@ select
     min(starts.start_ts) as start_ts,
     count(case when merged_bars.ts >= starts.start_ts then 1 end) as evaluated_bars,
     -- of those that take a ratio
-    count(
-        case
-            when merged_bars.ts < starts.start_ts and merged_bars.r_spot is not null then 1
-        end
-    ) as warmup_bars,
-    var_samp(case when merged_bars.ts >= starts.start_ts then merged_bars.r_spot end)
-        as var_spot
+    count(case when merged_bars.ts < starts.start_ts then merged_bars.r_spot end)
+        as warmup_bars,
+    -- over an ordered list: the last digits of a sum follow its order
+    list_var_samp(
+        list(
+            case when merged_bars.ts >= starts.start_ts then merged_bars.r_spot end
+            order by merged_bars.ts
+        )
+    ) as var_spot
 from merged_bars
 left join starts
     on merged_bars.symbol = starts.symbol

@@ -28,7 +28,7 @@ targets as (
             estimates.estimates[
                 samples.warmup_bars + 1:samples.warmup_bars + samples.evaluated_bars
             ],
-            lambda e: e.beta * {{ vol_scale('e.realized_vol', 'series') }}
+            lambda known: {{ target_from('known', 'series') }}
         ) as targets
     from estimates
     inner join samples

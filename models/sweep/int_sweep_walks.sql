@@ -1,6 +1,6 @@
 -- One row per symbol, timeframe and strategy of the sweep: what its walk through the
--- sample's bars ends with, sums and extremes, and how far its mean utility strays in each
--- replicate of the bootstrap. Key: symbol, timeframe, strategy.
+-- sample's bars ends with, sums and extremes, and how far its difference in U to the
+-- benchmark strays in each replicate of the bootstrap. Key: symbol, timeframe, strategy.
 {{ config(enabled=var('sweep') != '') }}
 
 with
@@ -23,6 +23,12 @@ strategies as (
         ) as rules
     from {{ ref('int_sweep_strategies') }}
     group by timeframe
+),
+
+benchmark as (
+    select distinct strategy
+    from {{ ref('int_sweep_strategies') }}
+    where is_benchmark
 ),
 
 walked as materialized (
@@ -56,25 +62,43 @@ walks as (
         unnest(strategies) as strategy,
         unnest(walks) as walk
     from walked
+),
+
+benchmarks as (
+    select
+        walks.symbol,
+        walks.timeframe,
+        walks.strategy,
+        walks.walk['deviations'] as deviations
+    from walks
+    where walks.strategy in (select benchmark.strategy from benchmark)
 )
 
 select
-    symbol,
-    timeframe,
-    strategy,
-    walk.first_target,
-    walk.turnover,
-    walk.funding,
-    walk.perp_pnl_low,
-    walk.net,
-    walk.net_squares,
-    walk.price,
-    walk.price_squares,
-    walk.ratio,
-    walk.ratio_squares,
-    walk.growth,
-    walk.growth_low,
-    walk.wealth,
-    walk.wealth_low,
-    walk.deviations
+    walks.symbol,
+    walks.timeframe,
+    walks.strategy,
+    walks.walk['first_target'] as first_target,
+    walks.walk['turnover'] as turnover,
+    walks.walk['funding'] as funding,
+    walks.walk['perp_pnl_low'] as perp_pnl_low,
+    walks.walk['net'] as net,
+    walks.walk['net_squares'] as net_squares,
+    walks.walk['price'] as price,
+    walks.walk['price_squares'] as price_squares,
+    walks.walk['ratio'] as ratio,
+    walks.walk['ratio_squares'] as ratio_squares,
+    walks.walk['growth'] as growth,
+    walks.walk['growth_low'] as growth_low,
+    walks.walk['wealth'] as wealth,
+    walks.walk['wealth_low'] as wealth_low,
+    case
+        when benchmarks.strategy <> walks.strategy
+            then {{ yearly_differences(
+                "walks.walk['deviations']", 'benchmarks.deviations', 'walks.timeframe'
+            ) }}
+    end as deviations
 from walks
+left join benchmarks
+    on walks.symbol = benchmarks.symbol
+    and walks.timeframe = benchmarks.timeframe

@@ -8,7 +8,6 @@ with
 strategies as (select * from {{ ref('int_sweep_strategies') }}),
 samples as (select * from {{ ref('int_sweep_samples') }}),
 walks as (select * from {{ ref('int_sweep_walks') }}),
-replicates as (select * from {{ ref('int_sweep_replicates') }}),
 
 ends as (
     select
@@ -49,16 +48,6 @@ benchmarks as (
         and strategies.is_benchmark
 ),
 
-errors as (
-    select
-        replicates.symbol,
-        replicates.timeframe,
-        replicates.strategy,
-        stddev_samp(replicates.deviation) as std_error
-    from replicates
-    group by replicates.symbol, replicates.timeframe, replicates.strategy
-),
-
 compared as (
     select
         scored.*,
@@ -74,7 +63,7 @@ compared as (
         strategies.min_trade,
         case when not strategies.is_benchmark then scored.utility - benchmarks.utility end
             as delta_utility,
-        errors.std_error,
+        list_stddev_samp(scored.deviations) as std_error,
         {{ critical_value(
             normal_quantile(),
             '(1.0 * scored.bars / ' ~ block_bars('scored.timeframe') ~ ')'
@@ -86,10 +75,6 @@ compared as (
     left join benchmarks
         on scored.symbol = benchmarks.symbol
         and scored.timeframe = benchmarks.timeframe
-    left join errors
-        on scored.symbol = errors.symbol
-        and scored.timeframe = errors.timeframe
-        and scored.strategy = errors.strategy
 )
 
 {%- set is_hedge = "estimator <> 'none'" %}
