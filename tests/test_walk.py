@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import duckdb
@@ -10,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from scripts import walk
+from scripts import plugin, walk
 from tests import reference
 from tests.test_rebalance_rules import RULES, positions
 
@@ -233,6 +234,18 @@ def test_the_same_bytes_each_time() -> None:
     places = np.random.default_rng(0).integers(1, 201, (9, 9)).tolist()
     found = [in_duckdb(panel, np.arange(30) % 3, rules, places, threads) for threads in (1, 2, 4)]
     assert repr(found[0]) == repr(found[1]) == repr(found[2])
+
+
+def test_a_build_without_a_sweep_has_no_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would pay for numpy."""
+    found = []
+    for given in ({}, {"sweep": ""}, {"sweep": "sweep.csv"}):
+        monkeypatch.setattr(plugin, "get_flags", lambda given=given: SimpleNamespace(VARS=given))
+        with duckdb.connect() as connection:
+            plugin.Plugin(name="plugin", plugin_config={}).configure_connection(connection)
+            named = "select count(*) from duckdb_functions() where function_name = 'sweep_walk'"
+            found.append(connection.execute(named).fetchone()[0])
+    assert found == [0, 0, 1]
 
 
 def test_what_does_not_fit_is_refused() -> None:
