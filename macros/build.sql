@@ -36,21 +36,6 @@
 {%- endmacro %}
 
 
-{#- They are as many rows as a sweep has targets, and nobody asks for them. -#}
-{% macro drop_bars_of_sweep() -%}
-    {%- if flags.WHICH == 'build' and has_sweep() -%}
-        {%- for name in [
-            'int_sweep_targets', 'int_sweep_stretches', 'int_sweep_walks'
-        ] -%}
-            {%- set table = adapter.get_relation(target.database, target.schema, name) -%}
-            {%- if table -%}
-                drop table {{ table }};
-            {%- endif -%}
-        {%- endfor -%}
-    {%- endif -%}
-{%- endmacro %}
-
-
 {% macro record_build(results) -%}
     {#- outside the condition, or a parse for another command would not see it -#}
     {%- set build = ref('int_build') -%}

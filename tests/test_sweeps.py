@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,6 +166,40 @@ def test_a_sweep_moves_nothing_of_the_panel(swept: tuple[Project, Project]) -> N
             for project in swept
         )
         np.testing.assert_allclose(beside, alone, rtol=1e-9, atol=rounding)
+
+
+def test_no_bars_of_a_sweep_are_kept(swept: tuple[Project, Project]) -> None:
+    """A row a strategy at most, and lists of estimates that strategies share."""
+    strategies = len(swept[1].query("from int_sweep_strategies"))
+    tables = swept[1].query(
+        "select table_name, estimated_size as rows from duckdb_tables()"
+        " where schema_name = 'main' and table_name like '%sweep%'"
+    )
+    assert len(tables) == 5
+    assert (tables["rows"] <= strategies).all()
+
+
+def test_dbt_alone_builds_the_same_bytes(swept: tuple[Project, Project], tmp_path: Path) -> None:
+    """From the project's folder, where nothing but the profile says where the plugin lies."""
+    shutil.copytree(swept[1].root, tmp_path / "copy")
+    variables = json.loads(swept[1].query("select vars from int_build")["vars"].item())
+    command = Path(sys.executable).with_name("dbt")
+    with duckdb.connect(str(swept[1].database), read_only=True) as connection:
+        figures = connection.execute("from sweep_metrics order by all").fetchall()
+    for threads in ("1", "4"):
+        done = subprocess.run(
+            [command, "run", "--select", "int_sweep_estimates+,+sweep_metrics"]
+            + ["--threads", threads, "--vars", json.dumps(variables)],
+            cwd=tmp_path / "copy",
+            env=os.environ | {"PYTHONPATH": ""},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout
+        with duckdb.connect(tmp_path / "copy" / "data" / "hedge.duckdb") as connection:
+            again = connection.execute("from sweep_metrics order by all").fetchall()
+            assert again == figures
+            connection.execute("drop table sweep_metrics")
 
 
 def test_betas_of_a_window_are_computed_once(swept: tuple[Project, Project]) -> None:

@@ -1,6 +1,7 @@
 -- One row per timeframe and strategy of the sweep: those of the file, and from the panel
 -- naive, the benchmark and the selected strategy.
--- Strategies of one series have the same target at each bar. Key: timeframe, strategy.
+-- Strategies of one estimate have the same slope and volatility, and those of one series
+-- the same target, at each bar. Key: timeframe, strategy.
 {{ config(enabled=var('sweep') != '') }}
 
 {% set columns = fromjson(strategy_columns()) | join(', ') %}
@@ -32,9 +33,17 @@ select
             estimator,
             case when estimator not in ('none', 'naive', 'static') then beta_window end,
             halflife,
+            case when uses_volatility then vol_window end
+    ) as estimate,
+    dense_rank() over (
+        partition by timeframe
+        order by
+            estimator,
+            case when estimator not in ('none', 'naive', 'static') then beta_window end,
+            halflife,
+            case when uses_volatility then vol_window end,
             is_vol_scaled,
             is_vol_budget,
-            case when uses_volatility then vol_window end,
             case when uses_volatility then vol_target end
     ) as series
 from strategies

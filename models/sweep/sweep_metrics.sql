@@ -8,13 +8,6 @@ with
 strategies as (select * from {{ ref('int_sweep_strategies') }}),
 samples as (select * from {{ ref('int_sweep_samples') }}),
 walks as (select * from {{ ref('int_sweep_walks') }}),
-replicates as (select * from {{ ref('int_sweep_replicates') }}),
-
-last_stretches as (
-    select symbol, timeframe, max(stretch) as stretch
-    from walks
-    group by symbol, timeframe
-),
 
 ends as (
     select
@@ -30,10 +23,6 @@ ends as (
             'walks.ratio', 'walks.ratio_squares', 'samples.evaluated_bars'
         ) }} as var_ratio
     from walks
-    inner join last_stretches
-        on walks.symbol = last_stretches.symbol
-        and walks.timeframe = last_stretches.timeframe
-        and walks.stretch = last_stretches.stretch
     inner join samples
         on walks.symbol = samples.symbol
         and walks.timeframe = samples.timeframe
@@ -59,16 +48,6 @@ benchmarks as (
         and strategies.is_benchmark
 ),
 
-errors as (
-    select
-        replicates.symbol,
-        replicates.timeframe,
-        replicates.strategy,
-        stddev_samp(replicates.deviation) as std_error
-    from replicates
-    group by replicates.symbol, replicates.timeframe, replicates.strategy
-),
-
 compared as (
     select
         scored.*,
@@ -79,9 +58,12 @@ compared as (
         strategies.halflife,
         strategies.vol_window,
         strategies.vol_target,
+        strategies.rebalance_band,
+        strategies.rebalance_every,
+        strategies.min_trade,
         case when not strategies.is_benchmark then scored.utility - benchmarks.utility end
             as delta_utility,
-        errors.std_error,
+        list_stddev_samp(scored.deviations) as std_error,
         {{ critical_value(
             normal_quantile(),
             '(1.0 * scored.bars / ' ~ block_bars('scored.timeframe') ~ ')'
@@ -93,10 +75,6 @@ compared as (
     left join benchmarks
         on scored.symbol = benchmarks.symbol
         and scored.timeframe = benchmarks.timeframe
-    left join errors
-        on scored.symbol = errors.symbol
-        and scored.timeframe = errors.timeframe
-        and scored.strategy = errors.strategy
 )
 
 {%- set is_hedge = "estimator <> 'none'" %}
