@@ -16,17 +16,3 @@
 {% macro perp_is_proxy() -%}
     {%- do return(not var('perp')) -%}
 {%- endmacro %}
-
-
-{#- Their sizes and times alone: DuckDB reads no content that nobody asks for. -#}
-{% macro file_states() -%}
-    select distinct
-        filename as source_file,
-        size as size_bytes,
-        last_modified at time zone 'UTC' as modified_ts
-    from read_blob([
-        {%- for leg in ['spot', 'perp', 'funding'] if var(leg) %}
-        {{ sql_text(var(leg)) }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    ])
-{%- endmacro %}

@@ -14,7 +14,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -28,7 +28,8 @@ from scripts.database import connect, first_line, one_row
 from scripts.project import ROOT, InputError, check_letter_case, check_name, default_vars
 
 LEGS = ("spot", "perp", "funding")
-STAGED = {"spot": "stg_spot_bars", "perp": "stg_perp_bars", "funding": "stg_funding_prints"}
+# where each leg's rows stand, as dbt and as scripts.inputs name it
+STAGING = {"spot": "stg_spot_bars", "perp": "stg_perp_bars", "funding": "stg_funding_prints"}
 PARQUET_MAGIC = b"PAR1"
 # the least that makes sense of a strategy's numbers
 LEAST = {
@@ -50,7 +51,7 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True)
 class InputFile:
-    """One symbol in one input file: a row of macros/inputs' input_files_query."""
+    """One symbol in one input file: a row of int_input_files."""
 
     leg: str
     symbol: str
@@ -92,7 +93,9 @@ def check(given: dict[str, Any]) -> dict[str, Any]:
         if dbt_vars["sweep"]:
             sweep = read_sweep(connection, macros, dbt_vars["sweep"], strategies)
             longest_windows = longest_frames([*seed, *sweep])
-        files = [file for leg in legs for file in look_at_leg(connection, macros, leg, dbt_vars)]
+        for leg in legs:
+            look_at_leg(connection, macros, leg, dbt_vars)
+        files = input_files(connection, macros, legs, dbt_vars)
     check_symbols(files)
     named = {file.symbol for file in files} - {"UNKNOWN"}
     if len(named) == 1 and not dbt_vars["symbol"]:
@@ -132,17 +135,24 @@ def input_macros(given: dict[str, Any]) -> ModuleType:
         exceptions=SimpleNamespace(raise_compiler_error=refuse),
         try_or_compiler_error=call_or_refuse,
         modules=SimpleNamespace(datetime=SimpleNamespace(datetime=datetime)),
+        # models are relations of the connection that looks at the files, under their own names
+        ref=str,
     )
     sources = sorted((ROOT / "macros" / "inputs").glob("*.sql"))
     template = environment.from_string("".join(path.read_text() for path in sources))
     return template.module  # type: ignore[return-value]  # macros as attributes, like a module's
 
 
-def staging_sql(macros: ModuleType, name: str, **given: object) -> str:
-    """Return the SQL of a model of models/staging; given is what dbt would give it besides."""
-    text = (ROOT / "models" / "staging" / f"{name}.sql").read_text()
-    context = {"config": lambda **_: "", "fromjson": json.loads, "perp_is_proxy": lambda: False}
-    return jinja2.Environment().from_string(text).render(vars(macros) | context | given)
+def model_sql(macros: ModuleType, name: str, **given: object) -> str:
+    """Return the SQL of a model, whose refs are the models' own names; given as dbt would."""
+    (path,) = (ROOT / "models").rglob(f"{name}.sql")
+    context = {
+        "config": lambda **_: "",
+        "fromjson": json.loads,
+        "perp_is_proxy": lambda: False,
+        "ref": str,
+    }
+    return jinja2.Environment().from_string(path.read_text()).render(vars(macros) | context | given)
 
 
 def check_symbols(files: list[InputFile]) -> None:
@@ -202,7 +212,7 @@ def read_strategies(
         for column, text in zip(found, row, strict=True):
             if text and text.strip():
                 check_parameter(macros, path, name, column, text.strip())
-    typed = staging_sql(macros, "stg_sweep_rows", var={"sweep": pattern}.__getitem__)
+    typed = model_sql(macros, "stg_sweep_rows", var={"sweep": pattern}.__getitem__)
     needed = connection.execute(
         f"select strategy, timeframe, {beta_rows(macros)}, {vol_rows(macros)},"
         " coalesce(is_vol_scaled and is_vol_budget, false)"
@@ -390,8 +400,8 @@ def changed(before: dict[str, tuple[int, ...]], after: dict[str, tuple[int, ...]
 
 def look_at_leg(
     connection: duckdb.DuckDBPyConnection, macros: ModuleType, leg: str, dbt_vars: dict[str, Any]
-) -> list[InputFile]:
-    """Return what one leg's files hold, after a look at each."""
+) -> None:
+    """Give the connection a leg's rows under their name in staging, after a look at each file."""
     pattern = dbt_vars[leg]
     paths = matches(connection, pattern)
     if not paths:
@@ -407,24 +417,55 @@ def look_at_leg(
     try:
         schemas = connection.execute(macros.file_schemas_query(pattern)).fetchall()
         layouts = json.loads(macros.layouts_of([json.loads(schema) for (schema,) in schemas]))
-        select = staging_sql(macros, STAGED[leg], input_layouts=lambda _: layouts)
+        select = model_sql(macros, STAGING[leg], input_layouts=lambda _: layouts)
         for layout in layouts:
             check_times(connection, macros, leg, layout)
-        leg_rows = f"select '{leg}' as leg, * from ({select})"
-        rows = connection.execute(
-            macros.input_files_query(leg_rows, macros.raw_runs_query(leg_rows))
-        ).fetchall()
+        connection.execute(f"create view {STAGING[leg]} as {select}")
     except duckdb.Error as error:
-        reason = first_line(error)
-        raise InputError(
-            f"--{leg}: {paths[0] if len(paths) == 1 else pattern} cannot be read ({reason}):"
-            " write the file again."
-        ) from error
-    files = [InputFile(*row) for row in rows]
-    if not files:
-        wanted = f" of {dbt_vars['symbol']}" if dbt_vars["symbol"] else ""
-        raise InputError(f"--{leg}: {pattern} holds no row{wanted}: check --symbol and the file.")
+        raise unreadable(leg, paths, pattern, error) from error
+
+
+def input_files(
+    connection: duckdb.DuckDBPyConnection,
+    macros: ModuleType,
+    legs: list[str],
+    dbt_vars: dict[str, Any],
+) -> list[InputFile]:
+    """Return what the files of all legs hold, by the models' own SQL."""
+    if "perp" not in legs:
+        connection.execute(f"create view {STAGING['perp']} as from {STAGING['spot']} limit 0")
+    try:
+        for name in ("int_raw_marks", "int_raw_stretches", "int_raw_runs", "int_input_files"):
+            connection.execute(f"create table {name} as {model_sql(macros, name)}")
+    except duckdb.Error:
+        for leg in legs:
+            try:
+                connection.execute(f"select max(hash(rows)) from {STAGING[leg]} as rows")
+            except duckdb.Error as error:
+                pattern = dbt_vars[leg]
+                raise unreadable(leg, matches(connection, pattern), pattern, error) from error
+        raise
+    columns = ", ".join(field.name for field in fields(InputFile))
+    rows = connection.execute(f"select {columns} from int_input_files").fetchall()
+    files = sorted(
+        (InputFile(*row) for row in rows),
+        key=lambda file: (legs.index(file.leg), file.symbol, file.source_file),
+    )
+    for leg in legs:
+        if not any(file.leg == leg for file in files):
+            wanted = f" of {dbt_vars['symbol']}" if dbt_vars["symbol"] else ""
+            raise InputError(
+                f"--{leg}: {dbt_vars[leg]} holds no row{wanted}: check --symbol and the file."
+            )
     return files
+
+
+def unreadable(leg: str, paths: list[str], pattern: str, error: duckdb.Error) -> InputError:
+    """Return the refusal of files that DuckDB could not read."""
+    return InputError(
+        f"--{leg}: {paths[0] if len(paths) == 1 else pattern} cannot be read"
+        f" ({first_line(error)}): write the file again."
+    )
 
 
 def check_times(

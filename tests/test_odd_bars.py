@@ -216,6 +216,6 @@ def test_null_in_a_price_column_fails_but_a_missing_column_does_not(tmp_path: Pa
             for row in connection.execute(f"describe from '{path}'").fetchall()
         ]
         layouts = [{"files": [str(path)], "columns": columns}]
-        select = inputs.staging_sql(macros, "stg_spot_bars", input_layouts=lambda _: layouts)
+        select = inputs.model_sql(macros, "stg_spot_bars", input_layouts=lambda _: layouts)
         usable = connection.execute(f"select is_usable, high, source_row from ({select})")
         assert usable.fetchall() == [(True, None, 1), (False, None, 2), (True, None, 3)]

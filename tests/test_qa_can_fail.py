@@ -22,7 +22,7 @@ FAULTS = {
         "update coverage set bars_present = bars_present - 1 where source = 'perp'"
     ),
     "inputs_are_unambiguous": "update int_input_files set symbol = '{{ 1 }}' where leg = 'spot'",
-    "prices_are_positive": "update int_bars set close = 0 where ts = '2025-05-01'",
+    "prices_are_positive": "update int_pairs set close_perp = 0 where end_ts = '2025-05-01'",
     "no_incident_is_an_error": "update data_incidents set severity = 'error'",
     "selected_strategy_is_in_the_seed": "update int_strategies set is_selected = false",
     "strategy_parameters_make_sense": "update int_strategies set vol_target = 0",

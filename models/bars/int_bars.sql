@@ -1,19 +1,13 @@
 -- One row per leg, symbol, timeframe and resampled bar, named by its open time.
 -- A bar without its last raw bar does not exist: its close would be of another instant.
--- Raw bars off the grid of their step are left out. Key: leg, symbol, timeframe, ts.
-with
-raw_bars as (select * from {{ ref('int_raw_bars') }}),
-raw_steps as (select * from {{ ref('int_raw_steps') }}),
+-- Raw bars off the grid of their step are left out. A view, since only the snapshots of a
+-- run folder need more of a bar than its close. Key: leg, symbol, timeframe, ts.
+{{ config(materialized='view') }}
 
+with
 on_grid as (
-    select
-        raw_bars.*,
-        raw_steps.raw_step_ms
-    from raw_bars
-    inner join raw_steps
-        on raw_bars.leg = raw_steps.leg
-        and raw_bars.symbol = raw_steps.symbol
-    where {{ is_on_grid('raw_bars.ts', 'raw_steps.raw_step_ms') }}
+    select * from {{ ref('int_raw_bars') }}
+    where {{ is_on_grid('ts', 'raw_step_ms') }}
 )
 
 {% for timeframe in fromjson(built_timeframes()) %}

@@ -1,13 +1,19 @@
 -- One row per leg, symbol and time that several usable rows have: the row that is kept,
 -- of the greatest (file name, row), and how many there are. Key: leg, symbol, ts.
 with
+-- with the files that may hold them: no other is read
 copied_times as (
     select
-        leg,
-        symbol,
-        end_ts as ts
-    from {{ ref('int_raw_runs') }}
-    where spacing_us = 0 and leg <> 'funding'
+        raw_runs.leg,
+        raw_runs.symbol,
+        raw_runs.end_ts as ts,
+        input_files.source_file
+    from {{ ref('int_raw_runs') }} as raw_runs
+    inner join {{ ref('int_input_files') }} as input_files
+        on raw_runs.leg = input_files.leg
+        and raw_runs.symbol = input_files.symbol
+        and raw_runs.end_ts between input_files.first_ts and input_files.last_ts
+    where raw_runs.spacing_us = 0 and raw_runs.leg <> 'funding'
 ),
 
 copies as (
@@ -17,6 +23,7 @@ copies as (
         on input_rows.leg = copied_times.leg
         and input_rows.symbol = copied_times.symbol
         and input_rows.ts = copied_times.ts
+        and input_rows.source_file = copied_times.source_file
     where input_rows.is_usable
 ),
 

@@ -4,28 +4,25 @@
 -- the bars of all end together: later ones are left out. A market is a symbol at a
 -- timeframe, by number. Key: market, row_index.
 with
-bars as (select * from {{ ref('int_bars') }}),
+pairs as (select * from {{ ref('int_pairs') }}),
 prints as (select * from {{ ref('int_funding_prints') }}),
 
 merged as (
     select
-        spot.symbol,
-        spot.timeframe,
-        spot.ts,
-        {{ add_ms('spot.ts', ms_of_timeframe('spot.timeframe')) }} as end_ts,
-        spot.close as close_spot,
-        perp.close as close_perp,
+        pairs.symbol,
+        timeframes.timeframe,
+        pairs.end_ts
+        - to_milliseconds({{ ms_of_timeframe('timeframes.timeframe') }}) as ts,
+        pairs.end_ts,
+        pairs.close_spot,
+        {{ 'pairs.close_spot' if perp_is_proxy() else 'pairs.close_perp' }} as close_perp,
         false as is_next_bar
-    from bars as spot
-    inner join bars as perp
-        on spot.symbol = perp.symbol
-        and spot.timeframe = perp.timeframe
-        and spot.ts = perp.ts
+    from pairs
+    cross join ({{ timeframe_rows() }}) as timeframes
     where
-        spot.leg = 'spot'
-        and perp.leg = '{{ "spot" if perp_is_proxy() else "perp" }}'
+        {{ is_on_grid('pairs.end_ts', ms_of_timeframe('timeframes.timeframe')) }}
         -- a symbol without any print is not evaluated: its funding is not 0 but unknown
-        and spot.symbol in (select prints.symbol from prints)
+        and pairs.symbol in (select prints.symbol from prints)
 ),
 
 -- the last instant at which bars of every timeframe end

@@ -1,32 +1,40 @@
 -- One row per run of raw bars with a fault of their own: copies, no movement, prices out
 -- of order, off the grid, or not there; and per leg whose last bar is not complete.
 with
-raw_bars as (select * from {{ ref('int_raw_bars') }}),
 raw_steps as (select * from {{ ref('int_raw_steps') }}),
 raw_runs as (select * from {{ ref('int_raw_runs') }}),
 copied_bars as (select * from {{ ref('int_copied_bars') }}),
 
--- one look at all bars for those with something to say
-judged_bars as (
+-- of several rows with one time, the row that is kept is judged
+faulty_bars as (
     select
-        raw_bars.symbol,
-        raw_bars.leg,
-        raw_bars.ts,
-        raw_bars.volume = 0 and raw_bars.high = raw_bars.low as is_flat,
-        raw_bars.high < raw_bars.low as is_turned_over,
-        raw_bars.high < raw_bars.low
-        or not (raw_bars.close between raw_bars.low and raw_bars.high)
-        or not (raw_bars.open between raw_bars.low and raw_bars.high) as is_crossed,
-        not {{ is_on_grid('raw_bars.ts', 'raw_steps.raw_step_ms') }} as is_unaligned
-    from raw_bars
-    inner join raw_steps
-        on raw_bars.leg = raw_steps.leg
-        and raw_bars.symbol = raw_steps.symbol
+        leg,
+        symbol,
+        ts,
+        is_flat,
+        is_crossed,
+        is_turned_over
+    from {{ ref('int_raw_marks') }}
+    anti join copied_bars using (leg, symbol, ts)
+    where is_flat or is_crossed
+    union all
+    select
+        leg,
+        symbol,
+        ts,
+        {{ is_flat_bar() }} as is_flat,
+        {{ is_crossed_bar() }} as is_crossed,
+        {{ is_turned_over_bar() }} as is_turned_over
+    from copied_bars
 ),
 
-faulty_bars as (
-    select * from judged_bars
-    where is_flat or is_crossed or is_unaligned
+unaligned_bars as (
+    select
+        leg,
+        symbol,
+        end_ts - to_microseconds(unnest(range(bars)) * spacing_us) as ts
+    from {{ ref('int_bar_runs') }}
+    where not is_on_grid
 ),
 
 flagged_bars as (
@@ -68,8 +76,7 @@ flagged_bars as (
         'warn' as severity,
         ts,
         1 as affected
-    from faulty_bars
-    where is_unaligned
+    from unaligned_bars
 ),
 
 -- each with its place in its series, to be joined into runs
@@ -144,7 +151,7 @@ wide_runs as (
     select
         raw_runs.*,
         raw_steps.raw_step_ms,
-        {{ whole_numbers('raw_runs.spacings') }} as place
+        {{ whole_numbers('raw_runs.run_rows') }} as place
     from raw_runs
     inner join raw_steps
         on raw_runs.leg = raw_steps.leg
@@ -157,9 +164,9 @@ holes as (
         symbol,
         leg,
         {{ add_ms(
-            'end_ts', 'raw_step_ms - (spacings - place + 1) * spacing_us / 1000.0'
+            'end_ts', 'raw_step_ms - (run_rows - place + 1) * spacing_us / 1000.0'
         ) }} as ts,
-        {{ add_ms('end_ts', '(place - spacings) * spacing_us / 1000.0') }} as ts_end,
+        {{ add_ms('end_ts', '(place - run_rows) * spacing_us / 1000.0') }} as ts_end,
         cast(round(spacing_us / (1000.0 * raw_step_ms)) as bigint) - 1 as bars
     from wide_runs
 ),

@@ -1,20 +1,9 @@
 -- One row per leg whose files hold unusable rows, switch their unit of time, reach
 -- further than the other leg's, or lack a counterpart.
 with
-raw_bars as (select * from {{ ref('int_raw_bars') }}),
 raw_steps as (select * from {{ ref('int_raw_steps') }}),
 input_files as (select * from {{ ref('int_input_files') }}),
-input_rows as ({{ input_rows() }}),
-
--- no other file is read again
-faulty_files as (
-    select
-        symbol,
-        leg,
-        source_file
-    from input_files
-    where usable_rows < input_rows
-),
+unusable as (select * from {{ ref('int_raw_marks') }} where not is_usable),
 
 unusable_rows as (
     select
@@ -36,10 +25,26 @@ unusable_rows as (
             {{ first_by('source_row', row_of('source_file', 'source_row')) }} as varchar
         )
         || ' of ' || min(source_file) as detail
-    from input_rows
-    inner join faulty_files using (symbol, leg, source_file)
-    where not is_usable
+    from unusable
     group by symbol, leg
+),
+
+timed_rows as (
+    select
+        symbol,
+        leg,
+        time_unit,
+        least(first_ts, last_ts) as first_ts,
+        stretch_rows as input_rows
+    from {{ ref('int_raw_stretches') }}
+    union all
+    select
+        symbol,
+        leg,
+        time_unit,
+        ts as first_ts,
+        1 as input_rows
+    from unusable
 ),
 
 -- the units in which a leg's integer times count, each with its first time
@@ -48,9 +53,9 @@ time_units as (
         symbol,
         leg,
         time_unit,
-        min(ts) as first_ts,
-        count(*) as input_rows
-    from input_rows
+        min(first_ts) as first_ts,
+        sum(input_rows) as input_rows
+    from timed_rows
     where time_unit is not null
     group by symbol, leg, time_unit
 ),
@@ -83,9 +88,6 @@ leg_spans as (
     select
         symbol,
         leg,
-        raw_step_ms,
-        first_ts,
-        last_ts,
         max(first_ts) over by_symbol as common_start_ts,
         min({{ add_ms('last_ts', 'coalesce(raw_step_ms, 0)') }}) over by_symbol
             as common_end_ts
@@ -93,26 +95,37 @@ leg_spans as (
     window by_symbol as (partition by symbol)
 ),
 
-longer_legs as (
-    select * from leg_spans
-    where first_ts < common_start_ts or last_ts >= common_end_ts
+bar_runs as (
+    select
+        bar_runs.*,
+        {{ bars_from('leg_spans.common_start_ts', 'bar_runs') }} as bars_from_start,
+        {{ bars_from('leg_spans.common_end_ts', 'bar_runs') }} as bars_from_end
+    from {{ ref('int_bar_runs') }} as bar_runs
+    inner join leg_spans using (symbol, leg)
 ),
 
 bars_outside as (
     select
-        raw_bars.symbol,
-        raw_bars.leg,
-        raw_bars.ts,
-        longer_legs.raw_step_ms,
-        raw_bars.ts < longer_legs.common_start_ts as is_before
-    from raw_bars
-    inner join longer_legs
-        on raw_bars.symbol = longer_legs.symbol
-        and raw_bars.leg = longer_legs.leg
-        and (
-            raw_bars.ts < longer_legs.common_start_ts
-            or raw_bars.ts >= longer_legs.common_end_ts
-        )
+        symbol,
+        leg,
+        true as is_before,
+        end_ts - to_microseconds((bars - 1) * spacing_us) as first_ts,
+        end_ts - to_microseconds(bars_from_start * spacing_us) as last_ts,
+        bars - bars_from_start as bars,
+        raw_step_ms
+    from bar_runs
+    where bars_from_start < bars
+    union all
+    select
+        symbol,
+        leg,
+        false as is_before,
+        end_ts - to_microseconds((bars_from_end - 1) * spacing_us) as first_ts,
+        end_ts as last_ts,
+        bars_from_end as bars,
+        raw_step_ms
+    from bar_runs
+    where bars_from_end > 0
 ),
 
 spans as (
@@ -120,11 +133,11 @@ spans as (
         symbol,
         leg as source,
         'span_differs' as kind,
-        min(ts) as ts,
-        {{ add_ms('max(ts)', 'max(coalesce(raw_step_ms, 0))') }} as ts_end,
-        count(*) as affected,
+        min(first_ts) as ts,
+        {{ add_ms('max(last_ts)', 'max(coalesce(raw_step_ms, 0))') }} as ts_end,
+        sum(bars) as affected,
         'info' as severity,
-        {{ counted('count(*)', 'raw bar') }}
+        {{ counted('sum(bars)', 'raw bar') }}
         || case
             when is_before then ' before the other leg begins'
             else ' after the other leg ends'

@@ -1,47 +1,18 @@
 -- One row per run of raw closes that one leg cannot have beside the other: a jump of its
 -- own, a basis out of bounds, another price level, the very price of spot for too long.
 with
-raw_bars as (select * from {{ ref('int_raw_bars') }}),
-raw_steps as (select * from {{ ref('int_raw_steps') }}),
+pairs as (select * from {{ ref('int_pairs') }}),
 
-closes as (
+-- the first and the last pair of a symbol are always kept
+pair_counts as (
     select
-        raw_bars.leg,
-        raw_bars.symbol,
-        raw_bars.ts,
-        {{ add_ms('raw_bars.ts', 'raw_steps.raw_step_ms') }} as end_ts,
-        raw_bars.close
-    from raw_bars
-    inner join raw_steps
-        on raw_bars.leg = raw_steps.leg
-        and raw_bars.symbol = raw_steps.symbol
-    where {{ is_on_grid('raw_bars.ts', 'raw_steps.raw_step_ms') }}
-),
-
--- closes of the same instant, whatever the bar sizes
-pairs as (
-    select
-        spot.symbol,
-        greatest(spot.ts, perp.ts) as ts,
-        spot.end_ts,
-        spot.close as close_spot,
-        perp.close as close_perp
-    from closes as spot
-    inner join closes as perp
-        on spot.symbol = perp.symbol
-        and spot.end_ts = perp.end_ts
-    where spot.leg = 'spot' and perp.leg = 'perp'
-),
-
-measured as (
-    select
-        *,
-        (close_perp / close_spot - 1) * 1e4 as basis_bps,
-        1e4 * (close_spot / lag(close_spot) over by_time - 1) as spot_move_bps,
-        1e4 * (close_perp / lag(close_perp) over by_time - 1) as perp_move_bps,
-        row_number() over by_time as row_index
+        symbol,
+        max(pair_index) - min(pair_index) + 1 as pairs,
+        -- the first has no move either
+        max(pair_index) - min(pair_index) + 1 - count(case when is_still then 1 end)
+            as moves
     from pairs
-    window by_time as (partition by symbol order by end_ts)
+    group by symbol
 ),
 
 jumps as (
@@ -51,18 +22,18 @@ jumps as (
             as source,
         ts,
         end_ts,
-        row_index,
+        pair_index,
         spot_move_bps,
         perp_move_bps,
         abs(perp_move_bps - spot_move_bps) as difference_bps
-    from measured
-    where abs(perp_move_bps - spot_move_bps) > {{ var('max_jump_bps') }}
+    from pairs
+    where is_jump
 ),
 
 numbered_jumps as (
     select
         *,
-        {{ run_of('row_index', 'symbol, source') }} as run
+        {{ run_of('pair_index', 'symbol, source') }} as run
     from jumps
 ),
 
@@ -90,10 +61,10 @@ wide_bases as (
         symbol,
         ts,
         end_ts,
-        basis_bps,
-        {{ run_of('row_index', 'symbol') }} as run
-    from measured
-    where abs(basis_bps) > {{ var('max_basis_bps') }}
+        (close_perp / close_spot - 1) * 1e4 as basis_bps,
+        {{ run_of('pair_index', 'symbol') }} as run
+    from pairs
+    where is_wide
 ),
 
 bases as (
@@ -113,56 +84,51 @@ bases as (
     group by symbol, run
 ),
 
+apart as (
+    select
+        symbol,
+        count(*) as bars,
+        exp(avg(ln(close_perp / close_spot))) as mean_ratio
+    from pairs
+    where is_apart
+    group by symbol
+),
+
 levels as (
     select
         symbol,
         'perp' as source,
         'price_levels_differ' as kind,
-        min(ts) as ts,
-        max(end_ts) as ts_end,
-        count(*) as affected,
+        min(pairs.ts) as ts,
+        max(pairs.end_ts) as ts_end,
+        max(pair_counts.pairs) as affected,
         'error' as severity,
-        {{ counted('count(*)', 'raw bar') }} || ', most of them more than '
+        {{ counted('max(pair_counts.pairs)', 'raw bar') }} || ', most of them more than '
         || '{{ var("max_price_ratio") }} times apart from spot, in the mean '
-        || {{ rounded('exp(avg(ln(close_perp / close_spot)))', 4) }}
+        || {{ rounded('max(apart.mean_ratio)', 4) }}
         || ' times: another coin, unit or contract size; bring both to the same'
             as detail
-    from measured
+    from pairs
+    inner join pair_counts using (symbol)
+    inner join apart using (symbol)
+    where 2 * apart.bars > pair_counts.pairs
     group by symbol
-    having
-        avg(
-            case
-                when
-                    greatest(close_perp / close_spot, close_spot / close_perp)
-                    > {{ var('max_price_ratio') }}
-                    then 1.0
-                else 0.0
-            end
-        ) > 0.5
 ),
 
 -- Equal closes: a chance of the ticks that ends soon, or a file that holds spot's prices.
--- Bars in which spot stood still prove nothing, and a run goes on past them. Only these
--- two kinds are numbered: to number all bars again took a ninth of this query's time.
-equal_or_still as (
+-- Bars in which spot stood still prove nothing, and a run goes on past them.
+counted_moves as (
     select
         symbol,
         ts,
         end_ts,
-        row_index,
-        coalesce(spot_move_bps, 0) = 0 as is_still
-    from measured
-    where close_perp = close_spot or coalesce(spot_move_bps, 0) = 0
-),
-
-counted_moves as (
-    select
-        *,
-        row_index - count(case when is_still then 1 end) over (
-            partition by symbol order by end_ts
+        is_still,
+        pair_index - count(case when is_still then 1 end) over (
+            partition by symbol order by pair_index
             rows between unbounded preceding and current row
         ) as move_index
-    from equal_or_still
+    from pairs
+    where is_equal or is_still
 ),
 
 numbered_equals as (
@@ -192,10 +158,6 @@ continuations as (
     group by symbol
 ),
 
-pair_counts as (
-    select symbol, count(*) as bars from measured where spot_move_bps <> 0 group by symbol
-),
-
 unlikely_runs as (
     select
         equal_runs.symbol,
@@ -203,12 +165,12 @@ unlikely_runs as (
         equal_runs.end_ts,
         equal_runs.bars,
         1.0 * sum(equal_runs.bars) over (partition by equal_runs.symbol)
-        / pair_counts.bars as share
+        / pair_counts.moves as share
     from equal_runs
     inner join continuations on equal_runs.symbol = continuations.symbol
     inner join pair_counts on equal_runs.symbol = pair_counts.symbol
     where
-        pair_counts.bars * power(continuations.chance, equal_runs.bars)
+        pair_counts.moves * power(continuations.chance, equal_runs.bars)
         < {{ var('equal_closes_chance') }}
 ),
 

@@ -3,7 +3,7 @@
 -- prints' interval: a leg that begins late shows it, a month that has just begun does
 -- not.
 with
-raw_bars as (select * from {{ ref('int_raw_bars') }}),
+bar_runs as (select * from {{ ref('int_bar_runs') }} where is_on_grid),
 raw_steps as (select * from {{ ref('int_raw_steps') }}),
 prints as (select * from {{ ref('int_print_intervals') }}),
 
@@ -36,16 +36,16 @@ months as (
 
 present_bars as (
     select
-        raw_bars.leg,
-        raw_bars.symbol,
-        date_trunc('month', raw_bars.ts) as month,
-        count(*) as bars
-    from raw_bars
-    inner join raw_steps
-        on raw_bars.leg = raw_steps.leg
-        and raw_bars.symbol = raw_steps.symbol
-    where {{ is_on_grid('raw_bars.ts', 'raw_steps.raw_step_ms') }}
-    group by raw_bars.leg, raw_bars.symbol, date_trunc('month', raw_bars.ts)
+        bar_runs.leg,
+        bar_runs.symbol,
+        months.month,
+        sum(
+            {{ bars_from('months.month', 'bar_runs') }}
+            - {{ bars_from(next_month('months.month'), 'bar_runs') }}
+        ) as bars
+    from bar_runs
+    inner join months on bar_runs.symbol = months.symbol
+    group by bar_runs.leg, bar_runs.symbol, months.month
 ),
 
 bars as (
@@ -63,7 +63,7 @@ bars as (
                 / (1.0 * raw_steps.raw_step_ms)
             ) as bigint
         ) as bars_expected,
-        coalesce(present_bars.bars, 0) as bars_present
+        cast(coalesce(present_bars.bars, 0) as bigint) as bars_present
     from months
     inner join raw_steps using (symbol)
     left join present_bars

@@ -1,34 +1,72 @@
 with
-counted as (
-    select symbol, source, sum(bars_present) as bars
+present as (
+    select
+        symbol,
+        source,
+        sum(bars_present) as bars
     from {{ ref('coverage') }}
     where source <> 'funding'
     group by symbol, source
 ),
 
-raw_bars as (
-    select raw_bars.symbol, raw_bars.leg as source, count(*) as bars
-    from {{ ref('int_raw_bars') }} as raw_bars
+copies as (
+    select
+        copied.symbol,
+        copied.leg as source,
+        sum(copied.copies - 1) as bars
+    from {{ ref('int_copied_bars') }} as copied
     inner join {{ ref('int_raw_steps') }} as raw_steps
-        on raw_bars.leg = raw_steps.leg
-        and raw_bars.symbol = raw_steps.symbol
-    where {{ is_on_grid('raw_bars.ts', 'raw_steps.raw_step_ms') }}
-    group by raw_bars.symbol, raw_bars.leg
+        on copied.leg = raw_steps.leg
+        and copied.symbol = raw_steps.symbol
+    where {{ is_on_grid('copied.ts', 'raw_steps.raw_step_ms') }}
+    group by copied.symbol, copied.leg
+),
+
+read_bars as (
+    select
+        symbol,
+        leg as source,
+        sum(rows_on_grid) as bars
+    from {{ ref('int_input_files') }}
+    where leg <> 'funding' and rows_on_grid > 0
+    group by symbol, leg
+),
+
+read_rows as (
+    select
+        source_file,
+        sum(input_rows) as input_rows
+    from {{ ref('int_input_files') }}
+    group by source_file
 )
 
 select
     symbol,
     source,
-    counted.bars as counted_bars,
-    raw_bars.bars as raw_bars
-from counted
-full join raw_bars using (symbol, source)
-where counted.bars is distinct from raw_bars.bars
+    present.bars as bars_present,
+    read_bars.bars - coalesce(copies.bars, 0) as bars_read
+from present
+full join read_bars using (symbol, source)
+left join copies using (symbol, source)
+where present.bars is distinct from read_bars.bars - coalesce(copies.bars, 0)
 union all
 select
     symbol,
     source,
-    bars_expected,
-    bars_present
+    bars_present,
+    bars_expected
 from {{ ref('coverage') }}
 where bars_present > bars_expected
+{%- for leg in ['spot', 'perp', 'funding'] if var(leg) %}
+union all
+-- what the file says of itself; a build of some symbols reads a part of it
+select
+    files.file_name as symbol,
+    '{{ leg }}' as source,
+    coalesce(read_rows.input_rows, 0) as bars_present,
+    files.num_rows as bars_read
+from parquet_file_metadata({{ sql_text(var(leg)) }}) as files
+left join read_rows on files.file_name = read_rows.source_file
+where
+    coalesce(read_rows.input_rows, 0) {{ '>' if var('symbol') else '<>' }} files.num_rows
+{%- endfor %}

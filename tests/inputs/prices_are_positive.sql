@@ -1,11 +1,7 @@
 select
-    leg,
     symbol,
-    timeframe,
-    ts,
-    open,
-    high,
-    low,
-    close
-from {{ ref('int_bars') }}
-where not (least(open, high, low, close) > 0)
+    end_ts,
+    close_spot,
+    close_perp
+from {{ ref('int_pairs') }}
+where not (least(close_spot, close_perp) > 0)
