@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import time
@@ -75,6 +76,8 @@ NATIVE_ROUNDS = 3  # of many symbols
 # DuckDB's own share: it leaves a gigabyte to Python, dbt and what DuckDB does not count
 LIMIT = "2GB"
 MINUTES_SYMBOLS, MINUTES_OF_THREE_YEARS = 20, 3 * 365 * 1440
+# a load of other programs, in cores, beyond which one round may miss or reach a target by chance
+BUSY = 0.5
 # the symbols of the targets
 MANY, MOST = 100, 400
 MODELS, NEEDED, BUILD = "all models", "the models of these figures", "`dbt build` with tests"
@@ -461,6 +464,8 @@ def main() -> int:
         if arguments.page:
             read_page(arguments.page, [*arguments.parts, "targets"])
         figures = read_figures(kept) if kept else {}
+        if (load := os.getloadavg()[0]) > BUSY:
+            say(f"Other programs keep {load:.1f} cores busy: wall times and work are not reliable.")
         for name in arguments.parts:
             begun = time.perf_counter()
             with private_folder(ROOT / "data", ".benchmark-") as folder:
