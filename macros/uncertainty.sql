@@ -41,19 +41,8 @@
 
 
 {#- A number of rows that is a column is more than every engine allows. -#}
-{% macro rows_later(value, rows, over) -%}
-    lead({{ value }}, {{ rows }}) over {{ over }}
-{%- endmacro %}
-
-
 {% macro rows_earlier(value, rows, over) -%}
     lag({{ value }}, {{ rows }}, 0) over {{ over }}
-{%- endmacro %}
-
-
-{#- No strategy is named like it. -#}
-{% macro spot_series() -%}
-    ''
 {%- endmacro %}
 
 

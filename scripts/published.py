@@ -64,9 +64,13 @@ def vars_from(arguments: argparse.Namespace) -> dict[str, Any]:
 def check_bars(dbt_vars: dict[str, Any]) -> None:
     """Refuse bars of several pairs, or of another size than an hour."""
     macros = inputs.input_macros(dbt_vars)
+    every_var = default_vars() | dbt_vars
     with connect() as connection:
+        for leg in inputs.LEGS:
+            inputs.look_at_leg(connection, macros, leg, every_var)
+        found = inputs.input_files(connection, macros, list(inputs.LEGS), every_var)
         for leg in ("spot", "perp"):
-            files = inputs.look_at_leg(connection, macros, leg, default_vars() | dbt_vars)
+            files = [file for file in found if file.leg == leg]
             if len(symbols := sorted({file.symbol for file in files})) > 1:
                 raise InputError(
                     f"--{leg} holds several pairs ({' '.join(symbols)}): give files of one."

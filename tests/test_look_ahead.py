@@ -40,8 +40,9 @@ def ratios(
             vol_window=6,
         )
         found[name] = project.query(
-            "select strategy, ts, hedge_ratio, is_next_bar from int_hedge_ratios"
-            " order by strategy, ts"
+            "select strategy, ts, hedge_ratio, is_next_bar"
+            " from int_targets join int_merged_bars using (market, row_index)"
+            " join int_strategies using (timeframe, target) order by strategy, ts"
         )
     return found
 
@@ -74,7 +75,7 @@ def test_the_disturbance_is_seen_where_it_may_be(
 def test_the_first_frame_is_the_720_returns_before_it(sample_project: tuple[Project, Path]) -> None:
     project, _ = sample_project
     first = project.query(
-        "select min(row_index) as row_index from int_hedge_ratios join int_merged_bars"
-        " using (symbol, timeframe, ts) where strategy = 'rolling_ols' and hedge_ratio is not null"
+        "select min(row_index) as row_index from int_targets join int_strategies using (target)"
+        " where strategy = 'rolling_ols' and hedge_ratio is not null"
     )
     assert first["row_index"].item() == 722

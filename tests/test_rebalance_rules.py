@@ -1,6 +1,6 @@
 """The rebalance rules: by hand on a few bars, and against a simulator on any series.
 
-The position's own SQL, as dbt compiles it, runs on invented targets and prices.
+The models' own SQL, as dbt compiles it, runs on invented targets and prices.
 """
 
 from __future__ import annotations
@@ -26,68 +26,89 @@ RULES = {
 }
 
 
-@pytest.fixture(scope="module")
-def positions_sql(compiled: dict[str, str]) -> str:
-    """The SQL of int_positions."""
-    return compiled["int_positions"]
-
-
 def positions(
-    sql: str, targets: np.ndarray, spot: np.ndarray, perp: np.ndarray
+    compiled: dict[str, str], targets: np.ndarray, spot: np.ndarray, perp: np.ndarray
 ) -> dict[str, list[tuple]]:
-    """Return before, ratio, trade and reason of each bar and rule.
+    """Return before, ratio, trade and reason of each bar and rule, as the order log has them.
 
-    Prices are closes: that of the bar before the first one comes first.
+    Prices are closes: that of the bar before the first one comes first. The last bar has not
+    happened yet.
     """
     bars = len(targets)
+    first_row = 3
     with duckdb.connect() as connection:
         connection.execute("attach ':memory:' as hedge")
         connection.execute("use hedge")
         connection.execute(
-            "create table int_strategies (timeframe varchar, strategy varchar,"
-            " has_rebalance_rule boolean,"
-            " rebalance_band double, rebalance_every integer, min_trade double)"
+            "create table int_series (series integer, market integer, symbol varchar,"
+            " timeframe varchar, strategy varchar, target integer, has_rebalance_rule boolean,"
+            " rebalance_band double, rebalance_every integer, min_trade double,"
+            " is_selected boolean, start_row integer, start_close_spot double)"
         )
         connection.executemany(
-            "insert into int_strategies values ('1h', ?, ?, ?, ?, ?)",
-            [(name, name != "always", *rule) for name, rule in RULES.items()],
+            "insert into int_series values (?, 1, 'X', '1h', ?, 1, ?, ?, ?, ?, true, ?, ?)",
+            [
+                (number, name, name != "always", *rule, first_row, spot[0])
+                for number, (name, rule) in enumerate(RULES.items(), start=1)
+            ],
         )
         frame = {
-            "bar": np.arange(bars),
+            "row_index": first_row + np.arange(bars),
             "target": targets,
             "previous_close_spot": spot[:-1],
             "previous_close_perp": perp[:-1],
-            "r_spot": spot[1:] / spot[:-1] - 1,
-            "r_fut": perp[1:] / perp[:-1] - 1,
+            "return_spot": spot[1:] / spot[:-1] - 1,
+            "return_fut": perp[1:] / perp[:-1] - 1,
         }
-        connection.register("series", frame)
+        connection.register("bars", frame)
         connection.execute(
-            "create table series_bars as select *, 'X' as symbol, '1h' as timeframe,"
-            " timestamp '2025-01-01' + to_hours(bar::integer) as ts from series"
+            "create table int_merged_bars as select 1 as market, row_index::integer as row_index,"
+            " timestamp '2025-01-01' + to_hours(row_index::integer) as previous_end_ts,"
+            " previous_end_ts + interval 1 hour as end_ts,"
+            " row_index = max(row_index) over () as is_next_bar,"
+            " previous_close_spot, previous_close_perp,"
+            " if(is_next_bar, null, return_spot) as r_spot,"
+            " if(is_next_bar, null, return_fut) as r_fut,"
+            " if(is_next_bar, null, 0.0) as funding_rate from bars"
         )
-        connection.execute("create table int_merged_bars as from series_bars")
         connection.execute(
-            "create table int_samples as select 'X' as symbol, '1h' as timeframe,"
-            " timestamp '2025-01-01' as start_ts"
+            "create table int_targets as select 1 as market, 1 as target,"
+            " row_index::integer as row_index, target as hedge_ratio, false as is_held from bars"
+        )
+        # what the log shows beside the positions
+        connection.execute(
+            "create table int_strategies as select '1h' as timeframe, true as is_selected,"
+            " 'naive' as estimator, 1 as beta_window, 0 as halflife, 1 as vol_window"
+        )
+        connection.execute("create table int_samples as select 1 as market, 1.0 as beta_static")
+        connection.execute(
+            "create table int_betas (market integer, row_index integer, estimator varchar,"
+            " beta_window integer, halflife integer, beta double)"
         )
         connection.execute(
-            "create table int_hedge_ratios as select symbol, timeframe, strategy, ts,"
-            " false as is_next_bar, target as hedge_ratio from series_bars"
-            " join int_strategies using (timeframe)"
+            "create table int_realized_vols (market integer, row_index integer,"
+            " vol_window integer, realized_vol double)"
         )
+        connection.execute(
+            "create table data_incidents (symbol varchar, kind varchar, source varchar,"
+            " ts timestamp, ts_end timestamp)"
+        )
+        for model in ("int_positions", "paper_rebalance_log"):
+            connection.execute(f"create table {model} as {compiled[model]}")
         rows = connection.execute(
-            "select strategy, hedge_ratio_before, hedge_ratio, trade, hold_reason"
-            f" from ({sql}) order by strategy, ts"
+            "select strategy, hedge_ratio_before, hedge_ratio_target,"
+            " order_notional_frac * case order_side when 'buy' then -1 else 1 end, hold_reason"
+            " from paper_rebalance_log order by strategy, seq"
         ).fetchall()
     return {name: [row[1:] for row in rows if row[0] == name] for name in RULES}
 
 
-def test_by_hand(positions_sql: str) -> None:
+def test_by_hand(compiled: dict[str, str]) -> None:
     """Spot doubles while the perp stands still: a held ratio of 1 becomes a half."""
     targets = np.array([1.0, 1.0, 1.015, 0.9])
     spot = np.array([100.0, 100.0, 200.0, 200.0, 200.0])
     perp = np.array([100.0, 100.0, 100.0, 100.0, 100.0])
-    found = positions(positions_sql, targets, spot, perp)
+    found = positions(compiled, targets, spot, perp)
     assert found["always"] == [
         (0, 1, 1, None),
         (1, 1, 0, "at target"),
@@ -109,11 +130,11 @@ def test_by_hand(positions_sql: str) -> None:
     ]
 
 
-def test_small_differences_by_hand(positions_sql: str) -> None:
+def test_small_differences_by_hand(compiled: dict[str, str]) -> None:
     """Prices stand still: the band is left beyond it, the smallest trade is one that counts."""
     targets = np.array([0.005, 0.015, 0.0150001, 0.03, 0.035, 0.05])
     flat = np.full(len(targets) + 1, 50.0)
-    found = positions(positions_sql, targets, flat, flat)
+    found = positions(compiled, targets, flat, flat)
     assert [row[1] for row in found["band"]] == [0.005, 0.005, 0.0150001, 0.03, 0.03, 0.05]
     assert [row[3] for row in found["band"]] == [
         None,
@@ -138,13 +159,13 @@ def test_small_differences_by_hand(positions_sql: str) -> None:
 
 
 # longer than the stretches that the SQL walks through, and of exactly their length
-@pytest.mark.parametrize("bars", [1, 2, 255, 256, 257, 512, 1500])
-def test_any_series_is_walked_as_a_simulator_does(positions_sql: str, bars: int) -> None:
+@pytest.mark.parametrize("bars", [1, 2, 127, 128, 129, 255, 256, 257, 512, 1500])
+def test_any_series_is_walked_as_a_simulator_does(compiled: dict[str, str], bars: int) -> None:
     random = np.random.default_rng(bars)
     targets = 1 + 0.002 * np.cumsum(random.standard_normal(bars))
     spot = 100 * np.exp(np.cumsum(0.01 * random.standard_normal(bars + 1)))
     perp = spot * (1 + 0.002 * random.standard_normal(bars + 1))
-    found = positions(positions_sql, targets, spot, perp)
+    found = positions(compiled, targets, spot, perp)
     for name, (band, every, min_trade) in RULES.items():
         rule = reference.Strategy(
             "rolling", rebalance_band=band, rebalance_every=every, min_trade=min_trade

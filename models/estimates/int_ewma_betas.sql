@@ -1,6 +1,6 @@
--- One row per market, window, half-life and bar: the slope of r_spot on r_fut over the rows
--- before the bar, each weighted by 0.5 ^ (age in rows / half-life), none older than 20
--- half-lives. Unusable rows age the others, and weigh nothing.
+-- One row per market, window, half-life and bar: the slope of r_spot on r_fut over the
+-- rows before the bar, each weighted by 0.5 ^ (age in rows / half-life), none older than
+-- 20 half-lives. Unusable rows age the others, and weigh nothing.
 --
 -- Weights that grow with a row's place would overflow, so they start again with each
 -- stretch of 20 half-lives: a frame is what lies before the bar in its own stretch, and

@@ -1,5 +1,6 @@
 -- One row per market: slope and correlation over all usable rows. In-sample by
--- definition, warm-up included: what the static strategy uses, looking ahead. Key: market.
+-- definition, warm-up included: what the static strategy uses, looking ahead. Key:
+-- market.
 select
     market,
     {{ exact_slope('usable_r_spot', 'usable_r_fut') }} as beta,

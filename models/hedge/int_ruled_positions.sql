@@ -78,19 +78,30 @@ starts as (
     from whole_series
 ),
 
-paths as (
+started as (
     select
         stretches.series,
         stretches.first_row,
+        stretches.band,
+        stretches.min_trade,
         stretches.bars,
-        list_reduce(
-            stretches.bars,
-            lambda path, bar:
-                list_append(path, {{ coins_after_order_of('bar', 'path[-1]') }}),
-            [starts.starts[stretches.stretch + 1]]
-        ) as path
+        starts.starts[stretches.stretch + 1] as coins_at_start
     from stretches
     inner join starts on stretches.series = starts.series
+),
+
+paths as (
+    select
+        series,
+        first_row,
+        bars,
+        list_reduce(
+            bars,
+            lambda path, bar:
+                list_append(path, {{ coins_after_order_of('bar', 'path[-1]') }}),
+            [coins_at_start]
+        ) as path
+    from started
 ),
 
 walked as (
@@ -107,9 +118,9 @@ walked as (
 select
     series,
     cast(row_index as integer) as row_index,
-    coins_before * bar.price_ratio as hedge_ratio_before,
+    coins_before * bar['price_ratio'] as hedge_ratio_before,
     case
-        when coins = coins_before then coins_before * bar.price_ratio
-        else bar.target
+        when coins = coins_before then coins_before * bar['price_ratio']
+        else bar['target']
     end as hedge_ratio
 from walked

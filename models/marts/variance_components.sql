@@ -4,11 +4,11 @@
 {% set parts = return_parts() %}
 {% set components = [] %}
 {% for part in parts %}
-    {% do components.append([part, 'var_' ~ part]) %}
-    {% for other in parts[loop.index:] %}
-        {% set pair = part ~ '_' ~ other %}
-        {% do components.append(['2cov_' ~ pair, 'cov_' ~ pair]) %}
-    {% endfor %}
+{% do components.append([part, 'var_' ~ part]) %}
+{% for other in parts[loop.index:] %}
+{% set pair = part ~ '_' ~ other %}
+{% do components.append(['2cov_' ~ pair, 'cov_' ~ pair]) %}
+{% endfor %}
 {% endfor %}
 
 with

@@ -1,7 +1,7 @@
 -- One row per series with enough blocks: the long-run variance of r_net per bar, with
--- Bartlett weights over a block's length of lags (Newey & West 1987), by an identity: the
--- mean square of all sums over lags + 1 bars in a row, bars outside the sample counting 0.
--- Key: series.
+-- Bartlett weights over a block's length of lags (Newey & West 1987), by an identity:
+-- the mean square of all sums over lags + 1 bars in a row, bars outside the sample
+-- counting 0. Key: series.
 with
 ordered as (
     select
@@ -44,7 +44,8 @@ window_sums as (
         {{ from_fixed('case when place > lags + 1 then of_window else own_total end') }}
             as net,
         -- windows that reach over the sample's end: the whole sums up to 0
-        {{ from_fixed('case when place >= bars - lags then own_total end') }} as net_at_end
+        {{ from_fixed('case when place >= bars - lags then own_total end') }}
+            as net_at_end
     from from_start
 )
 
