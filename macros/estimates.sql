@@ -48,11 +48,6 @@
 {%- endmacro %}
 
 
-{% macro is_evaluated() -%}
-    (merged_bars.previous_end_ts >= common_starts.decision_ts)
-{%- endmacro %}
-
-
 {% macro takes_a_ratio(alias='merged_bars') -%}
     ({{ alias }}.r_spot is not null or {{ alias }}.is_next_bar)
 {%- endmacro %}

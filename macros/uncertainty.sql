@@ -10,42 +10,6 @@
 {%- endmacro %}
 
 
-{% macro drawn_blocks(samples) -%}
-    with
-    replicates as (
-        select {{ whole_numbers(var('bootstrap_replicates')) }} as replicate
-    ),
-
-    blocks as (
-        select {{ whole_numbers('max(blocks_drawn)') }} as block
-        from {{ samples }}
-    ),
-
-    uniforms as (
-        select
-            replicates.replicate,
-            blocks.block,
-            {{ bootstrap_uniform('replicates.replicate', 'blocks.block') }} as uniform
-        from replicates
-        cross join blocks
-    )
-
-    select
-        samples.*,
-        uniforms.replicate,
-        cast(floor(uniforms.uniform * samples.bars) as bigint) + 1 as place,
-        uniforms.block = samples.blocks_drawn as is_last
-    from {{ samples }} as samples
-    inner join uniforms on uniforms.block <= samples.blocks_drawn
-{%- endmacro %}
-
-
-{#- A number of rows that is a column is more than every engine allows. -#}
-{% macro rows_earlier(value, rows, over) -%}
-    lag({{ value }}, {{ rows }}, 0) over {{ over }}
-{%- endmacro %}
-
-
 {% macro block_bars(timeframe) -%}
     cast(
         {{ var('bootstrap_block_days') }} * 86400000.0 / {{ ms_of_timeframe(timeframe) }}

@@ -1,6 +1,6 @@
--- One row per symbol, timeframe and distinct estimate of the sweep: for each bar that
--- takes a ratio, in order, what strategies of the estimate multiply. A bar without an
--- estimate keeps the last one. Key: symbol, timeframe, estimate.
+-- One row per market and distinct estimate of the sweep: for each bar that takes a ratio,
+-- in order, what strategies of the estimate multiply. A bar without an estimate keeps the
+-- last one. Key: market, estimate.
 {{ config(enabled=var('sweep') != '') }}
 
 with
@@ -25,36 +25,27 @@ estimates as (
 
 estimated as (
     select
-        bars.symbol,
-        bars.timeframe,
-        bars.ts,
-        bars.is_next_bar,
+        bars.market,
         estimates.estimate,
-        case estimates.estimator
-            when 'none' then 0.0
-            when 'naive' then 1.0
-            when 'static' then static_estimates.beta
-            else betas.beta
-        end as beta,
+        bars.row_index,
+        bars.is_next_bar,
+        {{ target_beta('estimates.estimator', 'static_estimates.beta', 'betas.beta') }}
+            as beta,
         realized_vols.realized_vol,
         estimates.uses_volatility
     from merged_bars as bars
     inner join estimates on bars.timeframe = estimates.timeframe
     left join betas
-        on bars.symbol = betas.symbol
-        and bars.timeframe = betas.timeframe
-        and bars.ts = betas.ts
+        on bars.market = betas.market
+        and bars.row_index = betas.row_index
         and estimates.estimator = betas.estimator
         and estimates.beta_window = betas.beta_window
         and estimates.halflife = betas.halflife
     left join realized_vols
-        on bars.symbol = realized_vols.symbol
-        and bars.timeframe = realized_vols.timeframe
-        and bars.ts = realized_vols.ts
+        on bars.market = realized_vols.market
+        and bars.row_index = realized_vols.row_index
         and estimates.vol_window = realized_vols.vol_window
-    left join static_estimates
-        on bars.symbol = static_estimates.symbol
-        and bars.timeframe = static_estimates.timeframe
+    left join static_estimates on bars.market = static_estimates.market
     where {{ takes_a_ratio('bars') }}
 ),
 
@@ -67,34 +58,26 @@ known as (
 
 held as (
     select
-        symbol,
-        timeframe,
-        ts,
-        is_next_bar,
+        market,
         estimate,
+        row_index,
+        is_next_bar,
         last_value(case when is_known then beta end ignore nulls)
             over to_date as beta,
         last_value(case when is_known then realized_vol end ignore nulls)
             over to_date as realized_vol
     from known
     window to_date as (
-        partition by symbol, timeframe, estimate
-        order by ts
+        partition by market, estimate
+        order by row_index
         rows between unbounded preceding and current row
     )
 )
 
 select
-    symbol,
-    timeframe,
+    market,
     estimate,
-    min(case when beta is not null and not is_next_bar then ts end) as first_ts,
-    list(
-        {
-            'beta': beta,
-            'realized_vol': realized_vol
-        }
-        order by ts
-    ) as estimates
+    min(case when beta is not null and not is_next_bar then row_index end) as first_row,
+    list({'beta': beta, 'realized_vol': realized_vol} order by row_index) as estimates
 from held
-group by symbol, timeframe, estimate
+group by market, estimate

@@ -1,43 +1,31 @@
--- One row per symbol and timeframe: the sample of the sweep, from the first bar at which
--- each of its own strategies has a ratio. NULL where one never gets any. Key: symbol,
--- timeframe.
+-- One row per market: the sample of the sweep, from the first bar at which each of its own
+-- strategies has a ratio. NULL where one never gets any. Key: market.
 {{ config(enabled=var('sweep') != '') }}
 
 with
-merged_bars as (select * from {{ ref('int_merged_bars') }}),
+merged_bars as (select * from {{ ref('int_merged_bars') }} where not is_next_bar),
+starts as (select * from {{ ref('int_sample_starts') }} where is_sweep),
 
-first_ratios as (
+bars as (
     select
-        symbol,
-        timeframe,
-        estimate as strategy,
-        first_ts as ts,
-        false as is_next_bar,
-        case when first_ts is not null then 1 end as hedge_ratio
-    from {{ ref('int_sweep_estimates') }}
-),
-
-starts as ({{ sample_starts('first_ratios') }})
+        merged_bars.*,
+        starts.start_row,
+        coalesce(merged_bars.row_index >= starts.start_row, false) as is_evaluated
+    from merged_bars
+    left join starts on merged_bars.market = starts.market
+)
 
 select
-    merged_bars.symbol,
-    merged_bars.timeframe,
-    {{ periods_per_year('merged_bars.timeframe') }} as periods_per_year,
-    min(starts.start_ts) as start_ts,
-    count(case when merged_bars.ts >= starts.start_ts then 1 end) as evaluated_bars,
+    market,
+    symbol,
+    timeframe,
+    {{ periods_per_year('timeframe') }} as periods_per_year,
+    max(start_row) as start_row,
+    max(case when row_index = start_row then previous_close_spot end)
+        as start_close_spot,
+    count(*) filter (where is_evaluated) as evaluated_bars,
     -- of those that take a ratio
-    count(case when merged_bars.ts < starts.start_ts then merged_bars.r_spot end)
-        as warmup_bars,
-    -- over an ordered list: the last digits of a sum follow its order
-    list_var_samp(
-        list(
-            case when merged_bars.ts >= starts.start_ts then merged_bars.r_spot end
-            order by merged_bars.ts
-        )
-    ) as var_spot
-from merged_bars
-left join starts
-    on merged_bars.symbol = starts.symbol
-    and merged_bars.timeframe = starts.timeframe
-where not merged_bars.is_next_bar
-group by merged_bars.symbol, merged_bars.timeframe
+    count(*) filter (where not is_evaluated and r_spot is not null) as warmup_bars,
+    {{ exact_variance('case when is_evaluated then r_spot end') }} as var_spot
+from bars
+group by market, symbol, timeframe

@@ -1,5 +1,5 @@
--- One row per symbol and timeframe: of each series in order, the ratios that its
--- strategies aim at, a list of the sample's bars. Key: symbol, timeframe.
+-- One row per market: of each series in order, the ratios that its strategies aim at, a
+-- list of the sample's bars. Key: market.
 {{ config(enabled=var('sweep') != '', materialized='ephemeral') }}
 
 with
@@ -21,8 +21,7 @@ series as (
 
 targets as (
     select
-        estimates.symbol,
-        estimates.timeframe,
+        samples.market,
         series.series,
         list_transform(
             estimates.estimates[
@@ -30,19 +29,16 @@ targets as (
             ],
             lambda known: {{ target_from('known', 'series') }}
         ) as targets
-    from estimates
-    inner join samples
-        on estimates.symbol = samples.symbol
-        and estimates.timeframe = samples.timeframe
-        and samples.evaluated_bars > 0
-    inner join series
-        on estimates.timeframe = series.timeframe
-        and estimates.estimate = series.estimate
+    from samples
+    inner join series on samples.timeframe = series.timeframe
+    inner join estimates
+        on samples.market = estimates.market
+        and series.estimate = estimates.estimate
+    where samples.evaluated_bars > 0
 )
 
 select
-    symbol,
-    timeframe,
+    market,
     list(targets order by series) as targets
 from targets
-group by symbol, timeframe
+group by market

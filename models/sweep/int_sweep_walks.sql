@@ -1,9 +1,10 @@
--- One row per symbol, timeframe and strategy of the sweep: what its walk through the
--- sample's bars ends with, sums and extremes, and how far its difference in U to the
--- benchmark strays in each replicate of the bootstrap. Key: symbol, timeframe, strategy.
+-- One row per market and strategy of the sweep: what its walk through the sample's bars
+-- ends with, sums and extremes, and how far its difference in U to the benchmark strays
+-- in each replicate of the bootstrap. Key: market, strategy.
 {{ config(enabled=var('sweep') != '') }}
 
 with
+samples as (select * from {{ ref('int_sweep_samples') }}),
 bars as (select * from {{ ref('int_sweep_bars') }}),
 targets as (select * from {{ ref('int_sweep_targets') }}),
 draws as (select * from {{ ref('int_sweep_draws') }}),
@@ -33,31 +34,28 @@ benchmark as (
 
 walked as materialized (
     select
-        bars.symbol,
-        bars.timeframe,
+        samples.market,
+        samples.timeframe,
         strategies.strategies,
         sweep_walk(
             bars.bars,
             targets.targets,
             strategies.rules,
             draws.places,
-            {{ block_bars('bars.timeframe') }},
+            {{ block_bars('samples.timeframe') }},
             {{ fee('1.0') }},
             {{ var('risk_aversion') }}
         ) as walks
-    from bars
-    inner join targets
-        on bars.symbol = targets.symbol
-        and bars.timeframe = targets.timeframe
-    inner join strategies on bars.timeframe = strategies.timeframe
-    left join draws
-        on bars.symbol = draws.symbol
-        and bars.timeframe = draws.timeframe
+    from samples
+    inner join bars on samples.market = bars.market
+    inner join targets on samples.market = targets.market
+    inner join strategies on samples.timeframe = strategies.timeframe
+    left join draws on samples.market = draws.market
 ),
 
 walks as (
     select
-        symbol,
+        market,
         timeframe,
         unnest(strategies) as strategy,
         unnest(walks) as walk
@@ -66,8 +64,7 @@ walks as (
 
 benchmarks as (
     select
-        walks.symbol,
-        walks.timeframe,
+        walks.market,
         walks.strategy,
         walks.walk['deviations'] as deviations
     from walks
@@ -75,8 +72,7 @@ benchmarks as (
 )
 
 select
-    walks.symbol,
-    walks.timeframe,
+    walks.market,
     walks.strategy,
     walks.walk['first_target'] as first_target,
     walks.walk['turnover'] as turnover,
@@ -99,6 +95,4 @@ select
             ) }}
     end as deviations
 from walks
-left join benchmarks
-    on walks.symbol = benchmarks.symbol
-    and walks.timeframe = benchmarks.timeframe
+left join benchmarks on walks.market = benchmarks.market

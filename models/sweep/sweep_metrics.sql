@@ -11,6 +11,8 @@ walks as (select * from {{ ref('int_sweep_walks') }}),
 
 ends as (
     select
+        samples.symbol,
+        samples.timeframe,
         walks.*,
         samples.evaluated_bars as bars,
         samples.var_spot,
@@ -23,9 +25,7 @@ ends as (
             'walks.ratio', 'walks.ratio_squares', 'samples.evaluated_bars'
         ) }} as var_ratio
     from walks
-    inner join samples
-        on walks.symbol = samples.symbol
-        and walks.timeframe = samples.timeframe
+    inner join samples on walks.market = samples.market
 ),
 
 scored as (
@@ -72,9 +72,7 @@ compared as (
     inner join strategies
         on scored.timeframe = strategies.timeframe
         and scored.strategy = strategies.strategy
-    left join benchmarks
-        on scored.symbol = benchmarks.symbol
-        and scored.timeframe = benchmarks.timeframe
+    left join benchmarks on scored.market = benchmarks.market
 )
 
 {%- set is_hedge = "estimator <> 'none'" %}

@@ -9,25 +9,12 @@ samples as (select * from {{ ref('int_samples') }}),
 moments as (select * from {{ ref('int_moments') }}),
 running_sums as (select * from {{ ref('int_running_sums') }}),
 
-sizes as (
-    select distinct
-        timeframe,
-        evaluated_bars as bars,
-        {{ block_bars('timeframe') }} as block_bars,
-        cast(ceil(1.0 * evaluated_bars / {{ block_bars('timeframe') }}) as bigint)
-            as blocks_drawn
-    from samples
-    where evaluated_bars >= {{ least_blocks() }} * {{ block_bars('timeframe') }}
-),
-
-draws as ({{ drawn_blocks('sizes') }}),
-
 -- a block before the first bar is one after the last
 started as (
     select
         *,
         case when place = 1 then bars + 1 else place end as start_place
-    from draws
+    from {{ ref('int_block_draws') }}
 ),
 
 -- where a sum to date is looked up: a whole block at its last bar, the last block of a
@@ -47,7 +34,7 @@ lookups as (
         timeframe,
         bars,
         replicate,
-        start_place + bars - (blocks_drawn - 1) * block_bars - 1 as place,
+        start_place + last_block_bars - 1 as place,
         false as is_block,
         1 as weight
     from started

@@ -55,11 +55,8 @@ furthest_of_sweep as (
         drawn.replicate,
         max(abs(drawn.deviation) / differences.std_error) as statistic
     from {{ ref('int_sweep_replicates') }} as drawn
-    inner join {{ ref('int_samples') }} as samples
-        on drawn.symbol = samples.symbol
-        and drawn.timeframe = samples.timeframe
     inner join differences
-        on samples.market = differences.market
+        on drawn.market = differences.market
         and drawn.strategy = differences.strategy
         and differences.is_of_sweep
     group by differences.market, drawn.replicate
