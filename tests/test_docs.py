@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
@@ -174,6 +175,23 @@ def test_rules_are_the_same_everywhere_and_govern_a_mart(manifest: dict[str, Any
         for name in node.get("doc_blocks", [])
     }
     assert rules.keys() <= governed
+
+
+def test_incident_kinds_are_the_seeds_everywhere(manifest: dict[str, Any]) -> None:
+    with (ROOT / "data" / "seeds" / "incident_kinds.csv").open(newline="") as file:
+        kinds = {row["kind"]: row for row in csv.DictReader(file)}
+    described = manifest["docs"][f"doc.{PACKAGE}.incident_kind"]["block_contents"]
+    assert sorted(re.findall(r"`(\w+)`", described)) == sorted(kinds)
+    readme = (ROOT / "README.md").read_text()
+    table = section(readme, "What is wrong with the data").split("| severity |\n")[1]
+    severities = {}
+    for _, text, severity in re.findall(r"^\| (.*) \| (.*) \| (.*) \|$", table, re.MULTILINE):
+        severities |= {kind: severity for kind in re.findall(r"`(\w+)`", text)}
+    assert severities.keys() == kinds.keys()
+    for kind, severity in severities.items():
+        assert kinds[kind]["severity"] in severity.split(", "), kind
+    models = "".join(path.read_text() for path in (ROOT / "models" / "incidents").glob("*.sql"))
+    assert {kind for kind in kinds if f"'{kind}'" not in models} == set()
 
 
 def test_links_of_the_overview_lead_somewhere(manifest: dict[str, Any]) -> None:

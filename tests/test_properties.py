@@ -90,7 +90,13 @@ def resampled(
                 for row, ((place, ohlc, volume), file) in enumerate(zip(bars, files, strict=True))
             ],
         )
-        for name in ("int_raw_runs", "int_copied_bars", "int_raw_bars"):
+        # the bars' size is given, however few of them follow each other
+        connection.execute(
+            "create table int_input_files as select 'spot' as leg, symbol, source_file,"
+            " min(ts) as first_ts, max(ts) as last_ts, 300000::bigint as raw_step_ms"
+            " from stg_spot_bars group by symbol, source_file"
+        )
+        for name in ("int_raw_marks", "int_raw_runs", "int_copied_bars", "int_raw_bars"):
             build(connection, compiled, name)
         build(connection, compiled, "int_bars")
         return connection.execute(
@@ -147,17 +153,13 @@ def accrued(
             ],
         )
         connection.execute(
-            "create table int_bars (leg varchar, symbol varchar, timeframe varchar,"
-            " ts timestamp, close double)"
+            "create table int_pairs (symbol varchar, end_ts timestamp, close_spot double,"
+            " close_perp double)"
         )
         insert(
             connection,
-            "int_bars",
-            [
-                (leg, "X", "1h", START + hour * HOUR, 100.0)
-                for leg in ("spot", "perp")
-                for hour in bar_hours
-            ],
+            "int_pairs",
+            [("X", START + (hour + 1) * HOUR, 100.0, 100.0) for hour in bar_hours],
         )
         build(connection, compiled, "int_funding_prints")
         build(connection, compiled, "int_merged_bars")

@@ -131,6 +131,8 @@ FAULTS |= {
     "every_bar_adds_up": "update returns_decomposed set r_net = r_net + 1e-11",
     "not_null_hedge_strategies_strategy": "update hedge_strategies set strategy = null",
     "unique_hedge_strategies_strategy": "update hedge_strategies set strategy = 'naive'",
+    "data_incidents_are_of_known_kinds": "update data_incidents set kind = 'unheard_of'",
+    "unique_incident_kinds_kind": "update incident_kinds set kind = 'flat_bars'",
     "not_null_hedge_strategies_estimator": "update hedge_strategies set estimator = null",
 }
 

@@ -1,6 +1,10 @@
 -- One row per leg, symbol and input file: what was read from it, and its state then.
 -- Bars of two sizes in one leg show up as two bar sizes.
 -- Key: leg, symbol, source_file.
+{% set globs = [] -%}
+{% for leg in ['spot', 'perp', 'funding'] if var(leg) -%}
+{% do globs.append(sql_text(var(leg))) -%}
+{% endfor -%}
 with
 raw_runs as (select * from {{ ref('int_raw_runs') }}),
 stretches as (select * from {{ ref('int_raw_stretches') }}),
@@ -35,22 +39,22 @@ legs as (
 -- size than the step would leave at least ten rows that are not a step apart.
 irregular_legs as (
     select
-        leg,
-        symbol
+        leg_spacings.leg,
+        leg_spacings.symbol
     from leg_spacings
     inner join legs using (leg, symbol)
-    where spacing_us <> 1000 * raw_step_ms
-    group by leg, symbol
-    having sum(occurrences) >= 10
+    where leg_spacings.spacing_us <> 1000 * legs.raw_step_ms
+    group by leg_spacings.leg, leg_spacings.symbol
+    having sum(leg_spacings.occurrences) >= 10
 ),
 
 irregular_rows as (
     select
-        leg,
-        symbol,
-        source_file,
-        first_ts + to_microseconds(
-            unnest(range(stretch_rows)) * coalesce(spacing_us, 0)
+        stretches.leg,
+        stretches.symbol,
+        stretches.source_file,
+        stretches.first_ts + to_microseconds(
+            unnest(range(stretches.stretch_rows)) * coalesce(stretches.spacing_us, 0)
         ) as ts
     from stretches
     semi join irregular_legs using (leg, symbol)
@@ -85,40 +89,68 @@ file_sizes as (
     group by leg, symbol, source_file
 ),
 
-counted_rows as (
+stepped as (
+    select
+        stretches.*,
+        legs.raw_step_ms,
+        coalesce(stretches.spacing_us, 0) % (1000 * legs.raw_step_ms) = 0 as is_stepped
+    from stretches
+    inner join legs using (leg, symbol)
+),
+
+-- a stretch of another spacing may cross the grid: row by row
+steps as (
     select
         leg,
         symbol,
         source_file,
+        first_ts as ts,
         stretch_rows as usable_rows,
-        0 as unusable_rows,
-        0 as rows_without_time,
-        case
-            when coalesce(spacing_us, 0) % (1000 * raw_step_ms) <> 0
-                then len(
-                    list_filter(
-                        range(stretch_rows),
-                        lambda place:
-                            (epoch_us(first_ts) + place * spacing_us)
-                            % (1000 * raw_step_ms) = 0
-                    )
-                )
-            when {{ is_on_grid('first_ts', 'raw_step_ms') }} then stretch_rows
-            else 0
-        end as rows_on_grid,
-        least(first_ts, last_ts) as first_ts,
-        greatest(first_ts, last_ts) as last_ts
-    from stretches
-    left join legs using (leg, symbol)
+        raw_step_ms
+    from stepped
+    where is_stepped
     union all
     select
         leg,
         symbol,
         source_file,
+        first_ts + to_microseconds(unnest(range(stretch_rows)) * spacing_us) as ts,
+        1 as usable_rows,
+        raw_step_ms
+    from stepped
+    where not is_stepped
+),
+
+on_grid as (
+    select
+        leg,
+        symbol,
+        source_file,
+        sum(usable_rows) as rows_on_grid
+    from steps
+    where {{ is_on_grid('ts', 'raw_step_ms') }}
+    group by leg, symbol, source_file
+),
+
+counted_rows as (
+    select
+        leg,
+        symbol,
+        source_file,
+        stretch_rows as input_rows,
+        stretch_rows as usable_rows,
+        0 as rows_without_time,
+        least(first_ts, last_ts) as first_ts,
+        greatest(first_ts, last_ts) as last_ts
+    from stretches
+    union all
+    select
+        leg,
+        symbol,
+        source_file,
+        1 as input_rows,
         0 as usable_rows,
-        1 as unusable_rows,
         case when ts is null then 1 else 0 end as rows_without_time,
-        0 as rows_on_grid,
         cast(null as timestamp) as first_ts,
         cast(null as timestamp) as last_ts
     from {{ ref('int_raw_marks') }}
@@ -130,10 +162,9 @@ files as (
         leg,
         symbol,
         source_file,
-        cast(sum(usable_rows + unusable_rows) as bigint) as input_rows,
+        cast(sum(input_rows) as bigint) as input_rows,
         cast(sum(usable_rows) as bigint) as usable_rows,
         cast(sum(rows_without_time) as bigint) as rows_without_time,
-        cast(sum(rows_on_grid) as bigint) as rows_on_grid,
         min(first_ts) as first_ts,
         max(last_ts) as last_ts
     from counted_rows
@@ -146,11 +177,7 @@ file_states as (
         filename as source_file,
         size as size_bytes,
         last_modified at time zone 'UTC' as modified_ts
-    from read_blob([
-        {%- for leg in ['spot', 'perp', 'funding'] if var(leg) %}
-        {{ sql_text(var(leg)) }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    ])
+    from read_blob([{{ globs | join(', ') }}])
 )
 
 select
@@ -160,7 +187,7 @@ select
     files.input_rows,
     files.usable_rows,
     files.rows_without_time,
-    files.rows_on_grid,
+    cast(coalesce(on_grid.rows_on_grid, 0) as bigint) as rows_on_grid,
     files.first_ts,
     files.last_ts,
     file_sizes.smallest_bar_size_ms,
@@ -170,5 +197,6 @@ select
     file_states.modified_ts
 from files
 left join legs using (leg, symbol)
+left join on_grid using (leg, symbol, source_file)
 left join file_sizes using (leg, symbol, source_file)
 left join file_states using (source_file)

@@ -1,7 +1,7 @@
--- One row per symbol and instant at which raw bars of both legs close, whatever their
--- sizes. Kept are those that something later needs: where a bar of a built timeframe ends,
--- where the two closes do not look like one market, and a symbol's first and last pair.
--- Without a perp: spot's closes alone. Key: symbol, end_ts.
+-- One row per symbol and instant at which raw bars of both legs close; the two may differ
+-- in size. It keeps the pairs that later models need: where a bar of a built timeframe
+-- ends, where the closes do not look like one market, and the first and last of a symbol.
+-- Without a perp it holds spot's closes alone. Key: symbol, end_ts.
 {% set bar_ends = [] -%}
 {% for timeframe in fromjson(built_timeframes()) -%}
 {% do bar_ends.append('end_ms % ' ~ fromjson(timeframes_ms())[timeframe] ~ ' = 0') -%}
@@ -18,7 +18,7 @@ symbols as (
     group by symbol
 ),
 
--- an even place in time is spot's; the odd one after it is the perp's close at that instant
+-- at each instant, spot's close has an even place, and the perp's the odd one after it
 closes as (
     select
         symbols.series,
@@ -72,8 +72,8 @@ measured as (
     select
         *,
         row_number() over () as pair_index,
-        series is distinct from lag(series) over () as is_first,
-        series is distinct from lead(series) over () as is_last,
+        coalesce(series <> lag(series) over (), true) as is_first,
+        coalesce(series <> lead(series) over (), true) as is_last,
         lag(close_spot) over () as previous_close_spot,
         lag(close_perp) over () as previous_close_perp
     from pairs

@@ -30,10 +30,10 @@ unsorted_legs as (
 -- only these legs are sorted row by row
 sorted_rows as (
     select
-        leg,
-        symbol,
-        first_ts + to_microseconds(
-            unnest(range(stretch_rows)) * coalesce(spacing_us, 0)
+        stretches.leg,
+        stretches.symbol,
+        stretches.first_ts + to_microseconds(
+            unnest(range(stretches.stretch_rows)) * coalesce(stretches.spacing_us, 0)
         ) as ts
     from stretches
     semi join unsorted_legs using (leg, symbol)
@@ -41,12 +41,12 @@ sorted_rows as (
 
 pieces as (
     select
-        leg,
-        symbol,
-        first_ts,
-        last_ts,
-        spacing_us,
-        stretch_rows
+        stretches.leg,
+        stretches.symbol,
+        stretches.first_ts,
+        stretches.last_ts,
+        stretches.spacing_us,
+        stretches.stretch_rows
     from stretches
     anti join unsorted_legs using (leg, symbol)
     union all

@@ -8,15 +8,15 @@ copied_bars as (select * from {{ ref('int_copied_bars') }}),
 -- of several rows with one time, the row that is kept is judged
 faulty_bars as (
     select
-        leg,
-        symbol,
-        ts,
-        is_flat,
-        is_crossed,
-        is_turned_over
-    from {{ ref('int_raw_marks') }}
+        marks.leg,
+        marks.symbol,
+        marks.ts,
+        marks.is_flat,
+        marks.is_crossed,
+        marks.is_turned_over
+    from {{ ref('int_raw_marks') }} as marks
     anti join copied_bars using (leg, symbol, ts)
-    where is_flat or is_crossed
+    where marks.is_flat or marks.is_crossed
     union all
     select
         leg,

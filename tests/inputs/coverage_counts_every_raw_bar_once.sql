@@ -30,14 +30,6 @@ read_bars as (
     from {{ ref('int_input_files') }}
     where leg <> 'funding' and rows_on_grid > 0
     group by symbol, leg
-),
-
-read_rows as (
-    select
-        source_file,
-        sum(input_rows) as input_rows
-    from {{ ref('int_input_files') }}
-    group by source_file
 )
 
 select
@@ -57,16 +49,3 @@ select
     bars_expected
 from {{ ref('coverage') }}
 where bars_present > bars_expected
-{%- for leg in ['spot', 'perp', 'funding'] if var(leg) %}
-union all
--- what the file says of itself; a build of some symbols reads a part of it
-select
-    files.file_name as symbol,
-    '{{ leg }}' as source,
-    coalesce(read_rows.input_rows, 0) as bars_present,
-    files.num_rows as bars_read
-from parquet_file_metadata({{ sql_text(var(leg)) }}) as files
-left join read_rows on files.file_name = read_rows.source_file
-where
-    coalesce(read_rows.input_rows, 0) {{ '>' if var('symbol') else '<>' }} files.num_rows
-{%- endfor %}
