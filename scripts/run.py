@@ -190,6 +190,7 @@ def build(dbt_vars: dict[str, Any], workspace: Path, kept: Path = manifest.KEPT)
         )
     made = target / "partial_parse.msgpack"
     if made.exists() and manifest.key(dbt_vars) == digest:
+        manifest.keep(target / dbt_process.TEMPLATES, place.with_suffix(".templates"), digest)
         manifest.keep(made, place, digest)
     return database
 

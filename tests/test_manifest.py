@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import marshal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scripts import manifest
-from scripts.project import default_vars
+from scripts import dbt_process, manifest
+from scripts.project import ROOT, default_vars
 from tests.conftest import Project, read_metrics
 from tests.test_inputs import prices
 from tests.test_run import SMALL, write_legs
@@ -90,6 +91,8 @@ def test_what_is_used_of_dbt_is_there() -> None:
     from dbt.constants import PARTIAL_PARSE_FILE_NAME
     from dbt.contracts.graph.manifest import Manifest
     from dbt.parser.manifest import extended_mashumuro_decoder
+    from dbt_common.clients.jinja import MacroFuzzEnvironment
+    from dbt_common.dataclass_schema import dbtClassMixin
     from dbt_common.events.base_types import BaseEvent
     from dbt_common.events.event_manager import EventManager
 
@@ -112,6 +115,8 @@ def test_what_is_used_of_dbt_is_there() -> None:
     assert "env_vars" in parameters(Manifest)
     assert parameters(DuckDBConnectionManager.close_all_connections) == []
     assert issubclass(DbtUsageException, Exception)
+    assert parameters(MacroFuzzEnvironment.compile)[:2] == ["self", "source"]
+    assert parameters(dbtClassMixin.validate) == ["data"]
     assert PARTIAL_PARSE_FILE_NAME == "partial_parse.msgpack"
 
 
@@ -140,6 +145,37 @@ def test_a_damaged_or_foreign_file_is_not_read(tmp_path: Path) -> None:
     # without room, a permission or a file, nothing is kept and nothing is said
     manifest.keep(made, made / "no folder" / path.name, digest)
     manifest.keep(tmp_path / "none", path, digest)
+
+
+def test_templates_that_are_damaged_are_compiled_anew(tmp_path: Path) -> None:
+    made, path = tmp_path / "made", tmp_path / "graph.templates"
+    code = compile("1 + 1", "<template>", "eval")
+    made.write_bytes(marshal.dumps({b"digest": code}))
+    manifest.keep(made, path, "key")
+    assert dbt_process.load_templates(path, "key") == {b"digest": code}
+    assert dbt_process.load_templates(path, "another key") == {}
+    path.write_bytes(path.read_bytes()[:-1])
+    assert dbt_process.load_templates(path, "key") == {}
+    made.write_bytes(b"not marshalled")
+    manifest.keep(made, path, "key")
+    assert dbt_process.load_templates(path, "key") == {}
+
+
+def test_each_kind_of_environment_compiles_a_text_once() -> None:
+    """In a process of its own: what is changed about dbt stays changed."""
+    code = """
+from dbt_common.clients import jinja
+from scripts import dbt_process
+known = {}
+dbt_process.remember_templates(known)
+for native in (False, True, False):
+    template = jinja.get_template("{{ 1 + one }}", {"one": 1}, native=native)
+    print(type(jinja.render_template(template, {})).__name__, len(known))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["str", "1", "int", "2", "str", "2"]
 
 
 def test_a_file_of_the_project_is_part_of_the_key(project: Project) -> None:
@@ -200,14 +236,14 @@ def states(project: Project) -> dict[str, tuple[int, int]]:
 
 def test_a_later_run_does_not_parse_whatever_its_vars(kept: tuple[Project, list[object]]) -> None:
     project, flags = kept
-    (path,) = (project.root / "target" / "parsed").iterdir()
+    (path,) = (project.root / "target" / "parsed").glob("*.msgpack")
     whole = path.read_bytes()
     path.write_bytes(whole[:-1000] + bytes(1000))
     project.run_folders(*flags, "--slippage_bps", 1)
     # it was damaged, so dbt parsed anew
     assert path.read_bytes() not in (whole[:-1000] + bytes(1000), b"")
     before = states(project)
-    assert len(before) == 1
+    assert {Path(name).suffix for name in before} == {".msgpack", ".templates"}
     (folder,) = project.run_folders(*flags, "--fees_bps", 7, "--timeframe", "2h")
     assert states(project) == before
     told = json.loads((folder / "metadata.json").read_text())
@@ -277,5 +313,6 @@ def test_runs_at_once_do_not_disturb_each_other(
         folder, stderr = command.communicate(timeout=300)
         assert command.returncode == 0, stderr
         assert (Path(folder.strip()) / "metrics.json").exists()
-    (path,) = (project.root / "target" / "parsed").iterdir()
-    assert path.read_bytes().startswith(manifest.HEADER)
+    paths = list((project.root / "target" / "parsed").iterdir())
+    assert len(paths) == 2
+    assert all(path.read_bytes().startswith(manifest.HEADER) for path in paths)
