@@ -110,7 +110,10 @@ def write(
         queries=[row for row in queries if strategies[selected][row["figure"]] is not None],
         rules=rows(
             connection,
-            "select table_name, comment from duckdb_tables() where schema_name = 'main'"
+            "select table_name, comment from ("
+            " select table_name, comment, schema_name from duckdb_tables()"
+            " union all select view_name, comment, schema_name from duckdb_views()"
+            ") where schema_name = 'main'"
             f" and table_name in {RULED} order by list_position({list(RULED)}, table_name)",
         ),
         charts=charts(connection, *sample, selected),

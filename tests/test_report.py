@@ -278,6 +278,20 @@ def test_a_phone_reads_it(browser: Browser, folder: Path) -> None:
     assert page.complaints == []
 
 
+def test_rules_are_those_of_the_tables_and_views(
+    page: Page, sample_project: tuple[Project, Path]
+) -> None:
+    comments = sample_project[0].query(
+        "select table_name, comment from duckdb_tables()"
+        " union all select view_name, comment from duckdb_views() where not internal"
+    )
+    paragraphs = [" ".join(text.split()) for text in page.locator("p").all_text_contents()]
+    for name, comment in comments.itertuples(index=False):
+        if name in report.RULED:
+            assert f"{name}: {' '.join(comment.split())}" in paragraphs
+    assert set(report.RULED) <= set(comments["table_name"])
+
+
 def test_it_is_one_file_of_less_than_6_mb(folder: Path) -> None:
     assert (folder / "report.html").stat().st_size < 6e6
 

@@ -22,13 +22,15 @@ from tests.conftest import Project
 
 MODELS = [
     "int_strategies",
-    "int_prefix_sums",
+    "int_series",
+    "int_moments",
+    "hedge_metrics",
     "int_bootstrap_replicates",
-    "int_long_run_variances",
     "hedge_intervals",
     "hedge_verdict",
 ]
-REPLICATED = ("int_prefix_sums", "int_bootstrap_replicates")
+# row_index of the first evaluated bar
+START_ROW = 4
 # what the vars are by default
 BLOCK_DAYS, REPLICATES, SEED, RISK_AVERSION, FEES = 7, 1000, 1, 3, 1e-4
 BARS_PER_DAY = {"5m": 288, "1h": 24, "4h": 6, "1d": 1}
@@ -41,27 +43,32 @@ Series = dict[str, np.ndarray | float]
 Sample = dict[tuple[str, str], Series]
 
 
-@pytest.fixture(scope="module")
-def models(compiled: dict[str, str]) -> dict[str, str]:
-    """The models' SQL with the default vars."""
-    return compiled
-
-
-@pytest.fixture(scope="module")
-def models_without_perp(project: Project) -> dict[str, str]:
-    """The same without a perp, and with other draws."""
+def compile_models(project: Project, name: str, **dbt_vars: object) -> dict[str, str]:
+    """Return the models' SQL for all bar sizes: a block's length is one of each that is built."""
+    folder = project.root / "target" / name
     done = project.dbt(
         "compile",
         "--select",
         *MODELS,
         "--target-path",
-        "target/uncertainty",
+        str(folder),
         "--vars",
-        json.dumps({"perp": "", "bootstrap_seed": 2}),
+        json.dumps(dbt_vars | {"timeframe": list(BARS_PER_DAY)}),
     )
     assert done.returncode == 0, done.stdout
-    folder = project.root / "target" / "uncertainty"
     return {path.stem: path.read_text() for path in folder.rglob("*.sql")}
+
+
+@pytest.fixture(scope="module")
+def models(project: Project) -> dict[str, str]:
+    """The models' SQL with the default vars."""
+    return compile_models(project, "uncertainty")
+
+
+@pytest.fixture(scope="module")
+def models_without_perp(project: Project) -> dict[str, str]:
+    """The same without a perp, and with other draws."""
+    return compile_models(project, "without_perp", perp="", bootstrap_seed=2)
 
 
 class Market:
@@ -82,37 +89,56 @@ class Market:
                 pd.DataFrame(
                     {
                         "symbol": symbol,
-                        "timeframe": timeframe,
                         "strategy": strategy,
-                        "ts": pd.Timestamp("2025-01-01")
-                        + pd.to_timedelta(
-                            np.arange(n) * 86_400 / BARS_PER_DAY[timeframe], unit="s"
-                        ),
+                        "row_index": START_ROW + np.arange(n),
                         **{name: np.broadcast_to(values, n) for name, values in columns.items()},
                     }
                 )
             )
-        returns = pd.concat(frames)
-        self.connection.register("frame", returns)
-        self.connection.execute("create table returns_decomposed as from frame")
+        self.connection.register("frame", pd.concat(frames))
+        self.connection.execute(
+            "create table returns as select *, dense_rank() over (order by symbol) as market"
+            " from frame"
+        )
+        self.connection.execute(
+            "create table int_samples as select market, symbol, $timeframe as timeframe,"
+            " $periods as periods_per_year, $start_row as start_row,"
+            " max(row_index) as end_row, count(distinct row_index) as evaluated_bars,"
+            " sum(funding_rate) / count(distinct strategy) as funding_total"
+            " from returns group by all",
+            {
+                "timeframe": timeframe,
+                "periods": 365.0 * BARS_PER_DAY[timeframe],
+                "start_row": START_ROW,
+            },
+        )
+        # a warm-up and the next bar, which are no part of the sample
+        self.connection.execute(
+            "create table int_merged_bars as select distinct market, row_index, r_spot,"
+            " r_spot as r_fut, funding_rate, 1.0 as previous_close_spot, false as is_next_bar"
+            " from returns"
+            " union all select market, unnest(range(1, start_row)), 0.5, 0.5, 0.5, 1.0, false"
+            " from int_samples"
+            " union all select market, end_row + 1, null, null, null, 1.0, true from int_samples"
+        )
         self.strategies({strategy: estimators.get(strategy, "rolling") for _, strategy in sample})
+        self.build("int_series")
         self.connection.execute(
-            "create table hedge_metrics as select symbol, timeframe, strategy,"
-            " sum(abs(trade)) as turnover from returns_decomposed group by all"
+            "create table int_positions as select series, row_index, hedge_ratio, trade, r_net,"
+            " null::double as cum_log_return, null::double as drawdown, null::double as wealth,"
+            " null::double as pnl_drawdown, null::double as perp_pnl"
+            " from returns join int_series using (market, strategy)"
+            " union all select series, end_row + 1, 1.0, 0.5, null, null, null, null, null, null"
+            " from int_series order by series, row_index"
         )
-        self.connection.execute(
-            "create table int_samples as select symbol, timeframe,"
-            f" {365.0 * BARS_PER_DAY[timeframe]} as periods_per_year, count(*) as evaluated_bars,"
-            " sum(funding_rate) as funding_total from returns_decomposed"
-            " where strategy = (select min(strategy) from returns_decomposed) group by all"
-        )
+        self.build("int_moments", "hedge_metrics")
 
     def strategies(self, estimators: dict[str, str]) -> None:
         """Build int_strategies for strategies and their estimators."""
         seed = pd.DataFrame({"strategy": estimators.keys(), "estimator": estimators.values()})
         self.connection.register("seed", seed)
         self.connection.execute(
-            "create table hedge_strategies as select *, null::boolean as is_vol_scaled,"
+            "create or replace table hedge_strategies as select *, null::boolean as is_vol_scaled,"
             " null::varchar as beta_window, null::varchar as vol_window,"
             " null::double as vol_target, null::double as rebalance_band,"
             " null::integer as rebalance_every, null::double as min_trade,"
@@ -133,14 +159,16 @@ class Market:
     def replicates(self, symbol: str, strategy: str) -> pd.DataFrame:
         """Return the replicates of a strategy, the sample itself first."""
         return (
-            self.rows("from int_bootstrap_replicates order by replicate")
+            self.rows(
+                "from int_bootstrap_replicates join int_series using (series) order by replicate"
+            )
             .query("symbol == @symbol and strategy == @strategy")
             .set_index("replicate")
         )
 
     def intervals(self) -> pd.DataFrame:
         """Return hedge_intervals by symbol, strategy and metric."""
-        self.build(*REPLICATED, "hedge_intervals")
+        self.build("int_bootstrap_replicates", "hedge_intervals")
         return (
             self.rows("from hedge_intervals")
             .set_index(["symbol", "strategy", "metric"])
@@ -149,7 +177,7 @@ class Market:
 
     def verdicts(self) -> pd.DataFrame:
         """Return hedge_verdict by symbol."""
-        self.build(*REPLICATED, "hedge_intervals", "hedge_verdict")
+        self.build("int_bootstrap_replicates", "hedge_intervals", "hedge_verdict")
         return self.rows("from hedge_verdict").set_index("symbol").sort_index()
 
 
@@ -189,7 +217,7 @@ def random_sample(bars: int, seed: int, *strategies: str) -> Sample:
 def test_replicates_equal_resampled_rows(models: dict[str, str], timeframe: str, bars: int) -> None:
     """Whole blocks alone, a last block of one bar, and one in between."""
     sample = random_sample(bars, 1, "naive", "other")
-    market = Market(models, sample, timeframe).build(*REPLICATED)
+    market = Market(models, sample, timeframe).build("int_bootstrap_replicates")
     block_bars = BLOCK_DAYS * BARS_PER_DAY[timeframe]
     rows = [np.arange(bars)]
     rows += [drawn_rows(bars, block_bars, replicate) for replicate in range(1, REPLICATES + 1)]
@@ -209,7 +237,7 @@ def test_replicates_equal_resampled_rows(models: dict[str, str], timeframe: str,
 def test_variances_stay_exact_over_a_hundred_thousand_rows(models: dict[str, str]) -> None:
     bars = 100_001
     sample = random_sample(bars, 2, "naive")
-    found = Market(models, sample, "5m").build(*REPLICATED).replicates("X", "naive")
+    found = Market(models, sample, "5m").build("int_bootstrap_replicates").replicates("X", "naive")
     net = sample["X", "naive"]["r_net"]
     for replicate in (1, 2, 500, 1000):
         drawn = net[drawn_rows(bars, BLOCK_DAYS * 288, replicate)]
@@ -221,14 +249,14 @@ def test_strategies_take_the_same_blocks_and_symbols_do_not_matter(models: dict[
     sample = random_sample(300, 3, "naive", "other")
     base = sample["X", "naive"]
     sample["X", "doubled"] = base | {"r_net": 2 * base["r_net"]}
-    alone = Market(models, sample, "1d").build(*REPLICATED)
+    alone = Market(models, sample, "1d").build("int_bootstrap_replicates")
     naive, doubled = alone.replicates("X", "naive"), alone.replicates("X", "doubled")
     np.testing.assert_allclose(doubled["mean_net"], 2 * naive["mean_net"], rtol=1e-12)
     np.testing.assert_allclose(doubled["var_spot"], naive["var_spot"], rtol=1e-12)
 
     more = random_sample(900, 4, "naive")
     crowd = {("W", "naive"): more["X", "naive"]} | sample
-    joined = Market(models, crowd, "1d").build(*REPLICATED).replicates("X", "naive")
+    joined = Market(models, crowd, "1d").build("int_bootstrap_replicates").replicates("X", "naive")
     np.testing.assert_allclose(joined["mean_net"], naive["mean_net"], rtol=1e-12)
 
 
@@ -244,7 +272,7 @@ def test_another_seed_draws_other_blocks(
 ) -> None:
     sample = random_sample(300, 6, "naive")
     one, two = (
-        Market(sql, sample, "1d").build(*REPLICATED).replicates("X", "naive")
+        Market(sql, sample, "1d").build("int_bootstrap_replicates").replicates("X", "naive")
         for sql in (models, models_without_perp)
     )
     assert one["var_spot"][0] == two["var_spot"][0]
@@ -530,9 +558,16 @@ def test_noise_rarely_replaces_the_benchmark(models: dict[str, str]) -> None:
         places, counts = np.unique(drawn_rows(bars, BLOCK_DAYS, replicate), return_counts=True)
         weights[replicate, places] = counts / bars
     market = Market(models, random_sample(bars, 19, "naive"), "1d")
-    market.connection.execute("delete from int_samples")
-    market.build(*REPLICATED, "hedge_intervals")
-    for table in ("int_bootstrap_replicates", "hedge_intervals"):
+    market.strategies(dict.fromkeys(["naive", *(f"noise{i}" for i in range(1, tried))], "rolling"))
+    market.build("int_bootstrap_replicates", "hedge_intervals")
+    for table in (
+        "int_samples",
+        "int_series",
+        "int_moments",
+        "hedge_metrics",
+        "int_bootstrap_replicates",
+        "hedge_intervals",
+    ):
         market.connection.execute(f"delete from {table}")
     number = np.arange(tried)
     name = "case when number = 0 then 'naive' else 'noise' || number end as strategy"
@@ -566,21 +601,36 @@ def test_noise_rarely_replaces_the_benchmark(models: dict[str, str]) -> None:
                     }
                 ),
             )
+            symbol = f"{trial}{side}"
+            (place,) = market.connection.execute(
+                "insert into int_samples by name select count(*) + 1 as market, $1 as symbol,"
+                " '1d' as timeframe, 365.0 as periods_per_year, $2 as evaluated_bars,"
+                " 0.0 as funding_total from int_samples returning market",
+                [symbol, bars],
+            ).fetchone()
             market.connection.execute(
-                f"insert into int_bootstrap_replicates by name select ? as symbol,"
-                f" '1d' as timeframe, {name}, replicate, 30 as blocks, mean_net, var_net"
-                f" from drawn",
-                [f"{trial}{side}"],
+                f"insert into int_series by name select $1 * {tried} + number as series,"
+                f" $1 as market, $2 as symbol, '1d' as timeframe, {name}"
+                f" from range({tried}) as numbers (number)",
+                [place, symbol],
             )
             market.connection.execute(
-                f"insert into hedge_intervals by name select ? as symbol, '1d' as timeframe,"
+                f"insert into int_bootstrap_replicates by name select $1 * {tried} + number"
+                " as series, replicate, 30 as blocks, mean_net, var_net from drawn",
+                [place],
+            )
+            market.connection.execute(
+                f"insert into hedge_intervals by name select $1 as symbol, '1d' as timeframe,"
                 f" {name}, 'utility_vs_benchmark' as metric, estimate, std_error from judged",
-                [f"{trial}{side}"],
+                [symbol],
             )
     market.connection.execute(
-        "insert into int_samples select distinct symbol, timeframe, 365.0, ?, 0.0"
-        " from hedge_intervals",
-        [bars],
+        "insert into hedge_metrics by name select symbol, timeframe, strategy, 0.0 as turnover"
+        " from int_series"
+    )
+    market.connection.execute(
+        "insert into int_moments by name select series, 1.0 as hedge_ratio_mean,"
+        " 0.0 as mean_net, 0.0 as mean_unhedged from int_series where strategy = 'naive'"
     )
     verdicts = market.build("hedge_verdict").rows("from hedge_verdict")
     assert len(verdicts) == 2 * trials
