@@ -37,8 +37,8 @@ def test_help_lists_what_there_is_and_every_example_runs(
     assert list(listed["kind"].drop_duplicates()) == ["question", "analysis", "table"]
     examples = {kind: list(rows["example"]) for kind, rows in listed.groupby("kind")}
     marts = project.query(
-        "select table_name from duckdb_tables() where schema_name = 'main'"
-        " and not starts_with(table_name, 'int_') and not starts_with(table_name, 'plot_')"
+        "select table_name from information_schema.tables where table_schema = 'main'"
+        " and not regexp_matches(table_name, '^(stg|int|plot)_')"
     )
     assert set(examples["table"]) == {f"from {name}" for name in marts["table_name"]}
     assert examples["table"][:2] == ["from hedge_verdict", "from hedge_metrics"]
