@@ -195,7 +195,7 @@ def main(kept: str = "", digest: str = "", ends_with_stdin: bool = False) -> NoR
     code = 0 if done.success else 2 if done.exception else 1
     if isinstance(done.exception, DbtUsageException):
         # dbt logs any other
-        print(done.exception)
+        sys.stdout.write(f"{done.exception}\n")
     if loaded and code and is_in_doubt(done):
         code = IN_DOUBT
     with contextlib.suppress(ImportError, AttributeError):
