@@ -170,7 +170,9 @@ def write_plot(database: Path, symbol: str, timeframe: str, folder: Path, name: 
 
 def write_tables(database: Path, symbol: str, timeframe: str, folder: Path) -> None:
     """Write the marts of one symbol and timeframe."""
-    with open_build(database) as connection:
+    database, folder = database.absolute(), folder.absolute()
+    # the snapshots are read from the input files, whose paths begin in the project's folder
+    with contextlib.chdir(ROOT), open_build(database) as connection:
         (is_proxy,) = one_row(connection.execute("select is_perp_proxy from int_build"))
         for name, (relation, columns, condition, order) in CSV_FILES.items():
             if name == "perp_snapshot.csv" and is_proxy:

@@ -185,7 +185,7 @@ def test_incident_kinds_are_the_seeds_everywhere(manifest: dict[str, Any]) -> No
     readme = (ROOT / "README.md").read_text()
     table = section(readme, "What is wrong with the data").split("| severity |\n")[1]
     severities = {}
-    for _, text, severity in re.findall(r"^\| (.*) \| (.*) \| (.*) \|$", table, re.MULTILINE):
+    for _, text, severity in re.findall(r"^\|(.*?)\| (.*) \| (.*) \|$", table, re.MULTILINE):
         severities |= {kind: severity for kind in re.findall(r"`(\w+)`", text)}
     assert severities.keys() == kinds.keys()
     for kind, severity in severities.items():

@@ -22,7 +22,8 @@ select
     max(high) as high,
     min(low) as low,
     {{ last_by('close', 'ts') }} as close,
-    sum(volume) as volume,
+    -- in order of time: the same input gives the same bytes
+    sum(volume order by ts) as volume,
     count(*) as raw_bars
 from on_grid
 group by leg, symbol, {{ bar_open('ts', ms) }}, raw_step_ms
