@@ -17,7 +17,7 @@ HOURS = 240
 START = pd.Timestamp("2025-01-25", tz="UTC")
 TIMES = pd.date_range(START, periods=12 * HOURS, freq="5min")
 # two minutes into the last bar of an hour, of one case; long after those of all others
-AS_OF = START + pd.Timedelta("100d 7h 57min")
+AS_OF = START + pd.Timedelta("100D 7h 57min")
 # ten quiet minutes in the middle of an hour, well after the warm-up
 SOME_BAR = 12 * 120 + 6
 

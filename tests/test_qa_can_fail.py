@@ -123,7 +123,7 @@ NOT_FINITE = {
 }
 FAULTS |= {
     f"{mart}_is_sound": f"insert into {mart} (from {mart} limit 1)"
-    for mart in (NOT_FINITE.keys() - NEVER_NULL.keys()) | {"data_incidents"}
+    for mart in sorted((NOT_FINITE.keys() - NEVER_NULL.keys()) | {"data_incidents"})
 } | {
     # a warm-up bar that looks like one without a hedge
     "beta_series_is_sound": "update beta_series set hedge_ratio = 0 where status = 'warmup'",
