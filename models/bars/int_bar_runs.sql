@@ -3,9 +3,7 @@
 with
 runs as (
     select
-        raw_runs.leg,
-        raw_runs.symbol,
-        raw_runs.end_ts,
+        raw_runs.leg, raw_runs.symbol, raw_runs.end_ts,
         coalesce(raw_runs.spacing_us, 0) as spacing_us,
         raw_runs.run_rows as bars,
         raw_steps.raw_step_ms,
@@ -21,12 +19,7 @@ runs as (
 -- a run of another spacing may cross the grid: bar by bar
 parts as (
     select
-        leg,
-        symbol,
-        end_ts,
-        spacing_us,
-        bars,
-        raw_step_ms
+        leg, symbol, end_ts, spacing_us, bars, raw_step_ms
     from runs
     where is_mixed is not true
     union all

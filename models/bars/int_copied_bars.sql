@@ -42,9 +42,7 @@ ranked as (
 
 counted as (
     select
-        leg,
-        symbol,
-        ts,
+        leg, symbol, ts,
         count(*) as copies,
         -- as a row, since NULL is a value here: a copy may lack a volume
         count(distinct {{ row_of('open', 'high', 'low', 'close', 'volume') }}) > 1

@@ -6,9 +6,7 @@ prints as (select * from {{ ref('stg_funding_prints') }} where is_usable),
 
 ranked as (
     select
-        symbol,
-        ts,
-        funding_rate,
+        symbol, ts, funding_rate,
         row_number() over (
             partition by symbol, ts
             order by
@@ -25,11 +23,7 @@ ranked as (
 
 spaced as (
     select
-        symbol,
-        ts,
-        funding_rate,
-        copies,
-        is_conflicting,
+        symbol, ts, funding_rate, copies, is_conflicting,
         {{ ms_between('ts', 'lead(ts) over by_time') }} as spacing_ms
     from ranked
     where recency = 1
@@ -38,11 +32,7 @@ spaced as (
 
 lengthened as (
     select
-        symbol,
-        ts,
-        funding_rate,
-        copies,
-        is_conflicting,
+        symbol, ts, funding_rate, copies, is_conflicting,
         least(
             -- the last print takes the length of the one before it, a single one the
             -- longest

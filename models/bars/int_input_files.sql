@@ -11,9 +11,7 @@ stretches as (select * from {{ ref('int_raw_stretches') }}),
 
 leg_spacings as (
     select
-        leg,
-        symbol,
-        spacing_us,
+        leg, symbol, spacing_us,
         sum(run_rows) as occurrences
     from raw_runs
     where spacing_us is not null
@@ -50,9 +48,7 @@ irregular_legs as (
 
 irregular_rows as (
     select
-        stretches.leg,
-        stretches.symbol,
-        stretches.source_file,
+        stretches.leg, stretches.symbol, stretches.source_file,
         stretches.first_ts + to_microseconds(
             unnest(range(stretches.stretch_rows)) * coalesce(stretches.spacing_us, 0)
         ) as ts
@@ -62,9 +58,7 @@ irregular_rows as (
 
 spaced as (
     select
-        leg,
-        symbol,
-        source_file,
+        leg, symbol, source_file,
         {{ ms_between('lag(ts) over in_file', 'ts') }} as spacing_ms,
         {{ ms_between('lag(ts, 2) over in_file', 'ts') }} as spacing_of_2_ms,
         {{ ms_between('lag(ts, 5) over in_file', 'ts') }} as spacing_of_5_ms,
@@ -75,9 +69,7 @@ spaced as (
 
 file_sizes as (
     select
-        leg,
-        symbol,
-        source_file,
+        leg, symbol, source_file,
         min(spacing_ms) as smallest_bar_size_ms,
         max(spacing_ms) as largest_bar_size_ms
     from spaced
@@ -101,9 +93,7 @@ stepped as (
 -- a stretch of another spacing may cross the grid: row by row
 steps as (
     select
-        leg,
-        symbol,
-        source_file,
+        leg, symbol, source_file,
         first_ts as ts,
         stretch_rows as usable_rows,
         raw_step_ms
@@ -111,9 +101,7 @@ steps as (
     where is_stepped
     union all
     select
-        leg,
-        symbol,
-        source_file,
+        leg, symbol, source_file,
         first_ts + to_microseconds(unnest(range(stretch_rows)) * spacing_us) as ts,
         1 as usable_rows,
         raw_step_ms
@@ -123,9 +111,7 @@ steps as (
 
 on_grid as (
     select
-        leg,
-        symbol,
-        source_file,
+        leg, symbol, source_file,
         sum(usable_rows) as rows_on_grid
     from steps
     where {{ is_on_grid('ts', 'raw_step_ms') }}
@@ -134,9 +120,7 @@ on_grid as (
 
 counted_rows as (
     select
-        leg,
-        symbol,
-        source_file,
+        leg, symbol, source_file,
         stretch_rows as input_rows,
         stretch_rows as usable_rows,
         0 as rows_without_time,
@@ -145,9 +129,7 @@ counted_rows as (
     from stretches
     union all
     select
-        leg,
-        symbol,
-        source_file,
+        leg, symbol, source_file,
         1 as input_rows,
         0 as usable_rows,
         case when ts is null then 1 else 0 end as rows_without_time,
@@ -159,9 +141,7 @@ counted_rows as (
 
 files as (
     select
-        leg,
-        symbol,
-        source_file,
+        leg, symbol, source_file,
         cast(sum(input_rows) as bigint) as input_rows,
         cast(sum(usable_rows) as bigint) as usable_rows,
         cast(sum(rows_without_time) as bigint) as rows_without_time,

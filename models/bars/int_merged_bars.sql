@@ -9,9 +9,7 @@ prints as (select * from {{ ref('int_funding_prints') }}),
 
 merged as (
     select
-        pairs.symbol,
-        timeframes.timeframe,
-        pairs.end_ts
+        pairs.symbol, timeframes.timeframe, pairs.end_ts
         - to_milliseconds({{ ms_of_timeframe('timeframes.timeframe') }}) as ts,
         pairs.end_ts,
         pairs.close_spot,

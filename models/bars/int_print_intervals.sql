@@ -41,9 +41,7 @@ whole as (
 
 between_neighbours as (
     select
-        symbol,
-        ts,
-        hours,
+        symbol, ts, hours,
         lag(hours) over by_time as hours_before,
         lead(hours) over by_time as hours_after
     from whole
@@ -52,10 +50,7 @@ between_neighbours as (
 
 judged as (
     select
-        symbol,
-        ts,
-        hours,
-        case
+        symbol, ts, hours, case
             when hours * 3600000 > {{ longest_accrual_ms() }} then null
             when
                 hours > hours_before
@@ -69,9 +64,7 @@ judged as (
 
 filled as (
     select
-        symbol,
-        ts,
-        hours,
+        symbol, ts, hours,
         coalesce(
             {{ last_known('known_hours', partition_by='symbol', order_by='ts') }},
             -- before the first that is known

@@ -8,12 +8,7 @@ input_rows as (
     {%- for leg in ['spot', 'perp'] %}
     select
         '{{ leg }}' as leg,
-        symbol,
-        ts,
-        time_unit,
-        is_usable,
-        source_file,
-        source_row,
+        symbol, ts, time_unit, is_usable, source_file, source_row,
         {{ is_flat_bar() }} as is_flat,
         {{ is_crossed_bar() }} as is_crossed,
         {{ is_turned_over_bar() }} as is_turned_over
@@ -22,12 +17,7 @@ input_rows as (
     {%- endfor %}
     select
         'funding' as leg,
-        symbol,
-        ts,
-        time_unit,
-        is_usable,
-        source_file,
-        source_row,
+        symbol, ts, time_unit, is_usable, source_file, source_row,
         false as is_flat,
         false as is_crossed,
         false as is_turned_over

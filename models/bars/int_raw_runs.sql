@@ -41,12 +41,8 @@ sorted_rows as (
 
 pieces as (
     select
-        stretches.leg,
-        stretches.symbol,
-        stretches.first_ts,
-        stretches.last_ts,
-        stretches.spacing_us,
-        stretches.stretch_rows
+        stretches.leg, stretches.symbol, stretches.first_ts, stretches.last_ts,
+        stretches.spacing_us, stretches.stretch_rows
     from stretches
     anti join unsorted_legs using (leg, symbol)
     union all

@@ -12,12 +12,8 @@ windows as (
 
 regressed as (
     select
-        merged_bars.market,
-        windows.beta_window,
-        merged_bars.row_index,
-        merged_bars.usable_r_fut,
-        merged_bars.usable_r_spot,
-        case
+        merged_bars.market, windows.beta_window, merged_bars.row_index,
+        merged_bars.usable_r_fut, merged_bars.usable_r_spot, case
             when merged_bars.usable_r_fut is not null
                 then merged_bars.previous_close_perp / merged_bars.previous_close_spot - 1
         end as basis

@@ -16,9 +16,7 @@ windows as (
 
 numbered as (
     select
-        merged_bars.market,
-        windows.beta_window,
-        windows.halflife,
+        merged_bars.market, windows.beta_window, windows.halflife,
         merged_bars.row_index as bar_row,
         merged_bars.usable_r_spot as y,
         merged_bars.usable_r_fut as x,
@@ -51,13 +49,7 @@ weighted as (
 
 summed as (
     select
-        market,
-        beta_window,
-        halflife,
-        bar_row,
-        row_index,
-        stretch_rows,
-        stretch,
+        market, beta_window, halflife, bar_row, row_index, stretch_rows, stretch,
         place,
         {%- for name, value in ewma_sums().items() %}
         coalesce(sum({{ value }}) over before, 0) as {{ name }}_before,
@@ -86,18 +78,14 @@ summed as (
 
 framed as (
     select
-        current_rows.market,
-        current_rows.beta_window,
-        current_rows.halflife,
+        current_rows.market, current_rows.beta_window, current_rows.halflife,
         current_rows.bar_row,
         {%- for name in ewma_sums() %}
         current_rows.{{ name }}_before
         + coalesce(earlier.{{ name }}_from_here, 0)
         * power(2.0, -{{ ewma_cut_halflives() }}) as {{ name }},
         {%- endfor %}
-        current_rows.row_index,
-        current_rows.usable_rows,
-        current_rows.frame_rows
+        current_rows.row_index, current_rows.usable_rows, current_rows.frame_rows
     from summed as current_rows
     left join summed as earlier
         on current_rows.market = earlier.market

@@ -6,9 +6,7 @@ merged_bars as (select * from {{ ref('int_merged_bars') }}),
 
 windows as (
     select distinct
-        timeframe,
-        estimator,
-        beta_window,
+        timeframe, estimator, beta_window,
         case when estimator = 'expanding' then {{ every_row() }} else beta_window end
             as frame_rows
     from {{ all_strategies() }}

@@ -9,12 +9,7 @@ static_estimates as (select * from {{ ref('int_static_estimates') }}),
 
 targets as (
     select distinct
-        timeframe,
-        target,
-        estimator,
-        is_vol_budget,
-        uses_volatility,
-        vol_target,
+        timeframe, target, estimator, is_vol_budget, uses_volatility, vol_target,
         -- NULL joins nothing
         case when {{ is_estimated_per_bar() }} then beta_window end as beta_window,
         halflife,
@@ -24,9 +19,7 @@ targets as (
 
 estimated as (
     select
-        bars.market,
-        targets.target,
-        bars.row_index,
+        bars.market, targets.target, bars.row_index,
         {{ target_beta('targets.estimator', 'static_estimates.beta', 'betas.beta') }}
         * {{ vol_scale(
             'realized_vols.realized_vol', 'targets.vol_target',

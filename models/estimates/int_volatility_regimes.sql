@@ -17,9 +17,7 @@ realized_vols as (
 
 compared as (
     select
-        market,
-        row_index,
-        realized_vol,
+        market, row_index, realized_vol,
         count(*) over to_date - 1 as known,
         {{ smaller_before('realized_vol', 'to_date') }} as smaller
     from realized_vols

@@ -11,10 +11,7 @@ merged_bars as (select * from {{ ref('int_merged_bars') }}),
 -- without a rule, each bar's order goes to the target
 decided as (
     select
-        series.series,
-        series.market,
-        series.start_close_spot,
-        targets.row_index,
+        series.series, series.market, series.start_close_spot, targets.row_index,
         targets.hedge_ratio,
         cast(null as double) as ruled_before
     from series
@@ -25,10 +22,7 @@ decided as (
     where not series.has_rebalance_rule
     union all
     select
-        series.series,
-        series.market,
-        series.start_close_spot,
-        ruled.row_index,
+        series.series, series.market, series.start_close_spot, ruled.row_index,
         ruled.hedge_ratio,
         ruled.hedge_ratio_before as ruled_before
     from ruled
@@ -37,13 +31,8 @@ decided as (
 
 held as (
     select
-        decided.series,
-        decided.row_index,
-        decided.hedge_ratio,
-        decided.ruled_before,
-        merged_bars.r_spot,
-        merged_bars.r_fut,
-        merged_bars.funding_rate,
+        decided.series, decided.row_index, decided.hedge_ratio, decided.ruled_before,
+        merged_bars.r_spot, merged_bars.r_fut, merged_bars.funding_rate,
         merged_bars.previous_close_spot / decided.start_close_spot as notional
     from decided
     inner join merged_bars

@@ -51,9 +51,7 @@ stretches as (
 
 whole_series as (
     select
-        series,
-        band,
-        min_trade,
+        series, band, min_trade,
         list(bars order by stretch) as stretches
     from stretches
     group by series, band, min_trade
@@ -80,10 +78,7 @@ starts as (
 
 started as (
     select
-        stretches.series,
-        stretches.first_row,
-        stretches.band,
-        stretches.min_trade,
+        stretches.series, stretches.first_row, stretches.band, stretches.min_trade,
         stretches.bars,
         starts.starts[stretches.stretch + 1] as coins_at_start
     from stretches
@@ -92,9 +87,7 @@ started as (
 
 paths as (
     select
-        series,
-        first_row,
-        bars,
+        series, first_row, bars,
         list_reduce(
             bars,
             lambda path, bar:

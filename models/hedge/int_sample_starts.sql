@@ -1,4 +1,4 @@
--- One row per market, for the panel and for a sweep: the first bar at which every strategy
+-- One row per market, for the panel and for a sweep: the first bar at which each strategy
 -- has a ratio; several timeframes of a symbol start together. There is none where some
 -- strategy never gets a ratio. Key: market, is_sweep.
 with
@@ -41,9 +41,7 @@ all_have_ratios as (
 -- where bars of every timeframe end, the next ones may be the first to be evaluated
 own_starts as (
     select
-        merged_bars.market,
-        merged_bars.symbol,
-        all_have_ratios.is_sweep,
+        merged_bars.market, merged_bars.symbol, all_have_ratios.is_sweep,
         min(merged_bars.previous_end_ts) as decision_ts
     from merged_bars
     inner join all_have_ratios

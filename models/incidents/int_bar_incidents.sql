@@ -8,20 +8,14 @@ copied_bars as (select * from {{ ref('int_copied_bars') }}),
 -- of several rows with one time, the row that is kept is judged
 faulty_bars as (
     select
-        marks.leg,
-        marks.symbol,
-        marks.ts,
-        marks.is_flat,
-        marks.is_crossed,
+        marks.leg, marks.symbol, marks.ts, marks.is_flat, marks.is_crossed,
         marks.is_turned_over
     from {{ ref('int_raw_marks') }} as marks
     anti join copied_bars using (leg, symbol, ts)
     where marks.is_flat or marks.is_crossed
     union all
     select
-        leg,
-        symbol,
-        ts,
+        leg, symbol, ts,
         {{ is_flat_bar() }} as is_flat,
         {{ is_crossed_bar() }} as is_crossed,
         {{ is_turned_over_bar() }} as is_turned_over
@@ -84,9 +78,7 @@ placed as (
     select
         flagged_bars.symbol,
         flagged_bars.leg as source,
-        flagged_bars.kind,
-        flagged_bars.severity,
-        flagged_bars.ts,
+        flagged_bars.kind, flagged_bars.severity, flagged_bars.ts,
         {{ add_ms('flagged_bars.ts', 'coalesce(raw_steps.raw_step_ms, 0)') }} as end_ts,
         -- a place in time: bars on both sides of a hole are not consecutive
         cast(
@@ -111,9 +103,7 @@ numbered as (
 
 runs as (
     select
-        symbol,
-        source,
-        kind,
+        symbol, source, kind,
         min(ts) as ts,
         max(end_ts) as ts_end,
         sum(affected) as affected,
@@ -190,9 +180,7 @@ last_bars as (
     {%- set ms = fromjson(timeframes_ms())[timeframe] %}
     {{ 'union all' if not loop.first }}
     select
-        leg,
-        symbol,
-        last_ts,
+        leg, symbol, last_ts,
         {{ add_ms('last_ts', 'raw_step_ms') }} as end_ts,
         {{ bar_open('last_ts', ms) }} as bar_ts,
         {{ add_ms(bar_open('last_ts', ms), ms) }} as bar_end_ts
@@ -238,13 +226,5 @@ incidents as (
     select * from incomplete_bars
 )
 
-select
-    symbol,
-    source,
-    kind,
-    ts,
-    ts_end,
-    affected,
-    severity,
-    detail
+select symbol, source, kind, ts, ts_end, affected, severity, detail
 from incidents

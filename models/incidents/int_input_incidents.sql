@@ -31,17 +31,13 @@ unusable_rows as (
 
 timed_rows as (
     select
-        symbol,
-        leg,
-        time_unit,
+        symbol, leg, time_unit,
         least(first_ts, last_ts) as first_ts,
         stretch_rows as input_rows
     from {{ ref('int_raw_stretches') }}
     union all
     select
-        symbol,
-        leg,
-        time_unit,
+        symbol, leg, time_unit,
         ts as first_ts,
         1 as input_rows
     from unusable
@@ -50,9 +46,7 @@ timed_rows as (
 -- the units in which a leg's integer times count, each with its first time
 time_units as (
     select
-        symbol,
-        leg,
-        time_unit,
+        symbol, leg, time_unit,
         min(first_ts) as first_ts,
         sum(input_rows) as input_rows
     from timed_rows
@@ -173,13 +167,5 @@ incidents as (
     select * from absent_legs
 )
 
-select
-    symbol,
-    source,
-    kind,
-    ts,
-    ts_end,
-    affected,
-    severity,
-    detail
+select symbol, source, kind, ts, ts_end, affected, severity, detail
 from incidents

@@ -20,11 +20,7 @@ jumps as (
         symbol,
         case when abs(perp_move_bps) >= abs(spot_move_bps) then 'perp' else 'spot' end
             as source,
-        ts,
-        end_ts,
-        pair_index,
-        spot_move_bps,
-        perp_move_bps,
+        ts, end_ts, pair_index, spot_move_bps, perp_move_bps,
         abs(perp_move_bps - spot_move_bps) as difference_bps
     from pairs
     where is_jump
@@ -58,9 +54,7 @@ price_jumps as (
 
 wide_bases as (
     select
-        symbol,
-        ts,
-        end_ts,
+        symbol, ts, end_ts,
         (close_perp / close_spot - 1) * 1e4 as basis_bps,
         {{ run_of('pair_index', 'symbol') }} as run
     from pairs
@@ -119,10 +113,7 @@ levels as (
 -- Bars in which spot stood still prove nothing, and a run goes on past them.
 counted_moves as (
     select
-        symbol,
-        ts,
-        end_ts,
-        is_still,
+        symbol, ts, end_ts, is_still,
         pair_index - count(case when is_still then 1 end) over (
             partition by symbol order by pair_index
             rows between unbounded preceding and current row
@@ -160,10 +151,7 @@ continuations as (
 
 unlikely_runs as (
     select
-        equal_runs.symbol,
-        equal_runs.ts,
-        equal_runs.end_ts,
-        equal_runs.bars,
+        equal_runs.symbol, equal_runs.ts, equal_runs.end_ts, equal_runs.bars,
         1.0 * sum(equal_runs.bars) over (partition by equal_runs.symbol)
         / pair_counts.moves as share
     from equal_runs
@@ -200,13 +188,5 @@ incidents as (
     select * from equal_closes
 )
 
-select
-    symbol,
-    source,
-    kind,
-    ts,
-    ts_end,
-    affected,
-    severity,
-    detail
+select symbol, source, kind, ts, ts_end, affected, severity, detail
 from incidents

@@ -49,9 +49,7 @@ uncovered_in_sample as (
 
 uncovered_bars as (
     select
-        symbol,
-        ts,
-        ts_end,
+        symbol, ts, ts_end,
         cast(ceil(1.0 * {{ ms_between('ts', 'ts_end') }} / timeframe_ms) as bigint)
             as bars
     from uncovered_in_sample
@@ -207,13 +205,5 @@ incidents as (
     select * from conflicting_prints
 )
 
-select
-    symbol,
-    source,
-    kind,
-    ts,
-    ts_end,
-    affected,
-    severity,
-    detail
+select symbol, source, kind, ts, ts_end, affected, severity, detail
 from incidents

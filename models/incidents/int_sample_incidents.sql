@@ -8,10 +8,7 @@ evaluations as (select * from {{ ref('int_samples') }}),
 
 held_bars as (
     select
-        merged_bars.symbol,
-        merged_bars.timeframe,
-        strategies.strategy,
-        merged_bars.ts,
+        merged_bars.symbol, merged_bars.timeframe, strategies.strategy, merged_bars.ts,
         merged_bars.end_ts,
         {{ run_of(
             'merged_bars.row_index', 'merged_bars.market, strategies.strategy'
@@ -93,13 +90,5 @@ incidents as (
     select * from proxies
 )
 
-select
-    symbol,
-    source,
-    kind,
-    ts,
-    ts_end,
-    affected,
-    severity,
-    detail
+select symbol, source, kind, ts, ts_end, affected, severity, detail
 from incidents

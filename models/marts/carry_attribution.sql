@@ -7,11 +7,7 @@ positions as (select * from {{ ref('int_positions') }}),
 
 bars as (
     select
-        market,
-        row_index,
-        r_spot,
-        r_fut,
-        funding_rate,
+        market, row_index, r_spot, r_fut, funding_rate,
         cast(date_trunc('month', ts) as date) as month
     from {{ ref('int_merged_bars') }}
 ),

@@ -18,9 +18,7 @@ spans as (
 
 calendar as (
     select
-        symbol,
-        start_ts,
-        end_ts,
+        symbol, start_ts, end_ts,
         {{ month_starts('start_ts', 'end_ts') }} as month
     from spans
 ),
@@ -36,9 +34,7 @@ months as (
 
 present_bars as (
     select
-        bar_runs.leg,
-        bar_runs.symbol,
-        months.month,
+        bar_runs.leg, bar_runs.symbol, months.month,
         sum(
             {{ bars_from('months.month', 'bar_runs') }}
             - {{ bars_from(next_month('months.month'), 'bar_runs') }}
@@ -75,9 +71,7 @@ bars as (
 -- stretches without prints that should be there: after a print, and at both ends
 gaps as (
     select
-        symbol,
-        ts,
-        interval_hours,
+        symbol, ts, interval_hours,
         missing_prints_after as missing
     from prints
     union all
@@ -112,9 +106,7 @@ gaps as (
 
 numbered_gaps as (
     select
-        symbol,
-        ts,
-        interval_hours,
+        symbol, ts, interval_hours,
         {{ whole_numbers('missing') }} as place
     from gaps
 ),
@@ -146,19 +138,13 @@ funding as (
 
 counted as (
     select
-        symbol,
-        source,
-        month,
-        bars_expected,
-        bars_present,
+        symbol, source, month, bars_expected, bars_present,
         cast(null as bigint) as prints_expected,
         cast(null as bigint) as prints_present
     from bars
     union all
     select
-        symbol,
-        source,
-        month,
+        symbol, source, month,
         cast(null as bigint) as bars_expected,
         cast(null as bigint) as bars_present,
         prints_expected,

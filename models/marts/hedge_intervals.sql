@@ -15,13 +15,8 @@ long_run_variances as (select * from {{ ref('int_long_run_variances') }}),
 
 figures as (
     select
-        replicates.series,
-        series.market,
-        series.timeframe,
-        series.strategy,
-        replicates.replicate,
-        replicates.blocks,
-        replicates.mean_net,
+        replicates.series, series.market, series.timeframe, series.strategy,
+        replicates.replicate, replicates.blocks, replicates.mean_net,
         1 - replicates.var_net / nullif(replicates.var_spot, 0) as variance_reduction,
         replicates.mean_net / nullif(sqrt(replicates.var_net), 0)
         * sqrt({{ periods_per_year('series.timeframe') }}) as sharpe,
@@ -56,9 +51,7 @@ paired as (
 
 spread as (
     select
-        series,
-        timeframe,
-        strategy,
+        series, timeframe, strategy,
         {{ critical_value(
             normal_quantile(), 'max(case when replicate > 0 then blocks end)'
         ) }} as critical_value,

@@ -7,9 +7,7 @@ series as (select * from {{ ref('int_series') }}),
 
 totals as (
     select
-        series.symbol,
-        series.timeframe,
-        series.strategy,
+        series.symbol, series.timeframe, series.strategy,
         moments.*
     from moments
     inner join series on moments.series = series.series

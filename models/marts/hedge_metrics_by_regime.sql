@@ -10,11 +10,8 @@ volatility_regimes as (select * from {{ ref('int_volatility_regimes') }}),
 
 labelled as (
     select
-        merged_bars.market,
-        merged_bars.row_index,
-        merged_bars.r_spot,
-        merged_bars.r_fut,
-        merged_bars.funding_rate,
+        merged_bars.market, merged_bars.row_index, merged_bars.r_spot,
+        merged_bars.r_fut, merged_bars.funding_rate,
         {{ month_of('merged_bars.ts') }} as month,
         volatility_regimes.regime as volatility_regime
     from merged_bars
@@ -35,9 +32,7 @@ regimes as (
 
 sizes as (
     select
-        market,
-        regime_kind,
-        regime,
+        market, regime_kind, regime,
         {{ tail_bars('count(*)') }} as tail_bars
     from regimes
     group by market, regime_kind, regime
@@ -45,12 +40,8 @@ sizes as (
 
 bars as (
     select
-        positions.series,
-        regimes.regime_kind,
-        regimes.regime,
-        sizes.tail_bars,
-        positions.r_net,
-        regimes.r_spot,
+        positions.series, regimes.regime_kind, regimes.regime, sizes.tail_bars,
+        positions.r_net, regimes.r_spot,
         regimes.r_spot - positions.hedge_ratio * regimes.r_fut as r_price,
         positions.hedge_ratio * regimes.funding_rate as r_funding,
         0 - {{ fee('positions.trade') }} as r_fees
@@ -67,9 +58,7 @@ bars as (
 
 totals as (
     select
-        series,
-        regime_kind,
-        regime,
+        series, regime_kind, regime,
         count(*) as bars,
         {{ exact_variance('r_spot') }} as var_spot,
         {{ exact_variance('r_net') }} as var_net,
@@ -85,9 +74,7 @@ totals as (
 
 named as (
     select
-        series.symbol,
-        series.timeframe,
-        series.strategy,
+        series.symbol, series.timeframe, series.strategy,
         totals.*,
         1.0 * totals.bars / samples.evaluated_bars as share_of_bars
     from totals

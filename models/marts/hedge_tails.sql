@@ -10,9 +10,7 @@ positions as (select * from {{ ref('int_positions') }}),
 
 bars as (
     select
-        market,
-        row_index,
-        ts,
+        market, row_index, ts,
         cast(date_trunc('week', ts) as date) as week_start
     from {{ ref('int_merged_bars') }}
 ),
@@ -22,9 +20,7 @@ returns as (
         series.series,
         series.timeframe,
         {{ tail_bars('samples.evaluated_bars') }} as tail_bars,
-        bars.ts,
-        bars.week_start,
-        positions.r_net
+        bars.ts, bars.week_start, positions.r_net
     from positions
     inner join series on positions.series = series.series
     inner join samples on series.market = samples.market

@@ -7,10 +7,7 @@ samples as (select * from {{ ref('int_samples') }}),
 
 ordered as (
     select
-        market,
-        row_index,
-        usable_r_spot,
-        usable_r_fut
+        market, row_index, usable_r_spot, usable_r_fut
     from merged_bars
     where not is_next_bar and {{ 'false' if perp_is_proxy() else 'true' }}
     order by market, row_index

@@ -15,10 +15,7 @@ incidents as (select * from {{ ref('data_incidents') }}),
 
 orders as (
     select
-        series.symbol,
-        series.timeframe,
-        series.strategy,
-        bars.end_ts,
+        series.symbol, series.timeframe, series.strategy, bars.end_ts,
         bars.is_next_bar,
         cast(positions.row_index - series.start_row + 1 as bigint) as seq,
         bars.previous_end_ts as decision_ts,
@@ -70,9 +67,7 @@ orders as (
 -- the kinds of incident that lie within an order's bar, or in a gap before it
 touched_orders as (
     select
-        orders.symbol,
-        orders.timeframe,
-        orders.seq,
+        orders.symbol, orders.timeframe, orders.seq,
         {{ joined_text('incidents.kind') }} as incident
     from orders
     inner join incidents

@@ -14,9 +14,7 @@ hedges as (
         metrics.{{ name }},
         {%- endfor %}
         false as is_sweep,
-        strategies.estimator,
-        strategies.beta_window,
-        strategies.rebalance_band,
+        strategies.estimator, strategies.beta_window, strategies.rebalance_band,
         strategies.uses_volatility
     from {{ ref('hedge_metrics') }} as metrics
     inner join strategies
@@ -29,9 +27,7 @@ hedges as (
         {{ name }},
         {%- endfor %}
         true as is_sweep,
-        estimator,
-        beta_window,
-        rebalance_band,
+        estimator, beta_window, rebalance_band,
         is_vol_scaled or is_vol_budget as uses_volatility
     from {{ ref('sweep_metrics') }}
     {%- endif %}

@@ -12,11 +12,7 @@ returns as (
 
 variances as (
     select
-        symbol,
-        timeframe,
-        strategy,
-        ts,
-        frame_rows,
+        symbol, timeframe, strategy, ts, frame_rows,
         count(*) over last_month as bars,
         var_samp(r_spot) over last_month as var_spot,
         var_samp(r_net) over last_month as var_net

@@ -46,9 +46,7 @@ runs as (
 
 listed as (
     select
-        run,
-        metrics,
-        metadata,
+        run, metrics, metadata,
         -- one row without figures for a run without strategies
         unnest(coalesce(nullif(map_keys(strategies), []), [null])) as strategy,
         unnest(map_values(strategies)) as figures,

@@ -2,9 +2,7 @@
 with
 intervals as (
     select
-        symbol,
-        timeframe,
-        strategy,
+        symbol, timeframe, strategy,
         any_value(case when metric = 'utility' then estimate end) as utility,
         any_value(
             case when metric = 'sharpe' then [round(ci_low, 2), round(ci_high, 2)] end

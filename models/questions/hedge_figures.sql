@@ -18,9 +18,7 @@ figures (figure, query) as (
 
 strategies as (
     select
-        metrics.symbol,
-        metrics.timeframe,
-        metrics.strategy,
+        metrics.symbol, metrics.timeframe, metrics.strategy,
         cast(cast(samples.periods_per_year as bigint) as varchar) as periods,
         format(
             'symbol = ''{}'' and timeframe = ''{}'' and strategy = ''{}''',

@@ -5,11 +5,7 @@
 with
 costed as (
     select
-        symbol,
-        timeframe,
-        strategy,
-        r_spot,
-        hedge_ratio,
+        symbol, timeframe, strategy, r_spot, hedge_ratio,
         0 - fees_bps / 10000 * abs(trade) as r_fees,
         funding_factor * r_funding as r_funding,
         r_spot + r_hedge
@@ -20,9 +16,7 @@ costed as (
 
 summed as (
     select
-        symbol,
-        timeframe,
-        strategy,
+        symbol, timeframe, strategy,
         max(abs(hedge_ratio)) > 0 as is_hedge,
         var_samp(r_net) as var_net,
         var_samp(r_spot) as var_spot,

@@ -4,11 +4,7 @@
 with
 spells as (
     select
-        symbol,
-        timeframe,
-        strategy,
-        ts,
-        drawdown,
+        symbol, timeframe, strategy, ts, drawdown,
         sum(case when drawdown = 0 then 1 else 0 end) over by_time as peaks,
         lead(ts) over by_time as next_ts
     from {{ ref('returns_decomposed') }}
@@ -17,9 +13,7 @@ spells as (
 
 falls as (
     select
-        symbol,
-        timeframe,
-        strategy,
+        symbol, timeframe, strategy,
         min(drawdown) as lowest,
         min(ts) as first_ts,
         arg_min(ts, drawdown) as lowest_ts,

@@ -17,11 +17,7 @@ estimates as (select * from {{ ref('published_estimates') }}),
 estimated as (
     select
         steps.*,
-        bars.row_index,
-        bars.ts,
-        bars.r_spot,
-        bars.r_fut,
-        bars.funding_rate,
+        bars.row_index, bars.ts, bars.r_spot, bars.r_fut, bars.funding_rate,
         steps.hedged_rows = 'all' or bars.is_until_last_print as is_hedged,
         estimates.beta_static,
         case

@@ -43,9 +43,7 @@ replicated as (
 
 joined as (
     select
-        steps.step,
-        steps.name,
-        steps.rule,
+        steps.step, steps.name, steps.rule,
         case when steps.strategy is null then 'replication' else 'hedge_metrics' end
             as source,
         coalesce(hedge_metrics.bars, replicated.bars) as bars,

@@ -5,9 +5,7 @@
 with
 replicates as (
     select
-        timeframe,
-        bars,
-        replicate,
+        timeframe, bars, replicate,
         list(place order by is_last, place) as places
     from {{ ref('int_block_draws') }}
     group by timeframe, bars, replicate

@@ -12,10 +12,7 @@ static_estimates as (select * from {{ ref('int_static_estimates') }}),
 
 estimates as (
     select
-        timeframe,
-        estimate,
-        estimator,
-        uses_volatility,
+        timeframe, estimate, estimator, uses_volatility,
         max(beta_window) as beta_window,
         max(halflife) as halflife,
         max(vol_window) as vol_window
@@ -25,10 +22,7 @@ estimates as (
 
 estimated as (
     select
-        bars.market,
-        estimates.estimate,
-        bars.row_index,
-        bars.is_next_bar,
+        bars.market, estimates.estimate, bars.row_index, bars.is_next_bar,
         {{ target_beta('estimates.estimator', 'static_estimates.beta', 'betas.beta') }}
             as beta,
         realized_vols.realized_vol,
@@ -58,10 +52,7 @@ known as (
 
 held as (
     select
-        market,
-        estimate,
-        row_index,
-        is_next_bar,
+        market, estimate, row_index, is_next_bar,
         last_value(case when is_known then beta end ignore nulls)
             over to_date as beta,
         last_value(case when is_known then realized_vol end ignore nulls)

@@ -9,11 +9,7 @@ estimates as (select * from {{ ref('int_sweep_estimates') }}),
 
 series as (
     select
-        timeframe,
-        series,
-        estimate,
-        is_vol_budget,
-        uses_volatility,
+        timeframe, series, estimate, is_vol_budget, uses_volatility,
         max(vol_target) as vol_target
     from strategies
     group by timeframe, series, estimate, is_vol_budget, uses_volatility

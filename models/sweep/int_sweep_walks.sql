@@ -34,14 +34,9 @@ benchmark as (
 
 walked as materialized (
     select
-        samples.market,
-        samples.timeframe,
-        strategies.strategies,
+        samples.market, samples.timeframe, strategies.strategies,
         sweep_walk(
-            bars.bars,
-            targets.targets,
-            strategies.rules,
-            draws.places,
+            bars.bars, targets.targets, strategies.rules, draws.places,
             {{ block_bars('samples.timeframe') }},
             {{ fee('1.0') }},
             {{ var('risk_aversion') }}

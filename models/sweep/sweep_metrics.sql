@@ -51,15 +51,9 @@ benchmarks as (
 compared as (
     select
         scored.*,
-        strategies.estimator,
-        strategies.is_vol_scaled,
-        strategies.is_vol_budget,
-        strategies.beta_window,
-        strategies.halflife,
-        strategies.vol_window,
-        strategies.vol_target,
-        strategies.rebalance_band,
-        strategies.rebalance_every,
+        strategies.estimator, strategies.is_vol_scaled, strategies.is_vol_budget,
+        strategies.beta_window, strategies.halflife, strategies.vol_window,
+        strategies.vol_target, strategies.rebalance_band, strategies.rebalance_every,
         strategies.min_trade,
         case when not strategies.is_benchmark then scored.utility - benchmarks.utility end
             as delta_utility,

@@ -1,6 +1,6 @@
--- One row per timeframe, number of bars with enough blocks, replicate and block: the place
--- at which the block starts. It hangs on nothing else, so samples of one length draw the
--- same blocks. Key: timeframe, bars, replicate, block.
+-- One row per timeframe, number of bars with enough blocks, replicate and block: where the
+-- block starts. It hangs on nothing else, so samples of one length draw the same blocks.
+-- Key: timeframe, bars, replicate, block.
 with
 samples as (
     select

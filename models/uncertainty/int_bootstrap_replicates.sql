@@ -21,9 +21,7 @@ started as (
 -- replicate, which is shorter, at its last bar and before its first
 lookups as (
     select
-        timeframe,
-        bars,
-        replicate,
+        timeframe, bars, replicate,
         start_place + block_bars - 1 as place,
         true as is_block,
         1 as weight
@@ -31,9 +29,7 @@ lookups as (
     where not is_last
     union all
     select
-        timeframe,
-        bars,
-        replicate,
+        timeframe, bars, replicate,
         start_place + last_block_bars - 1 as place,
         false as is_block,
         1 as weight
@@ -41,9 +37,7 @@ lookups as (
     where is_last
     union all
     select
-        timeframe,
-        bars,
-        replicate,
+        timeframe, bars, replicate,
         start_place - 1 as place,
         false as is_block,
         -1 as weight
@@ -109,9 +103,7 @@ replicates as (
     from lines
     union all
     select
-        lines.series,
-        lines.is_spot,
-        resampled.replicate,
+        lines.series, lines.is_spot, resampled.replicate,
         lines.mean + {{ from_fixed('resampled.total') }} / lines.bars as mean,
         -- rounding could bring it below 0
         greatest(

@@ -9,13 +9,8 @@ differences as (select * from {{ ref('int_utility_differences') }}),
 
 utilities as (
     select
-        series.market,
-        series.symbol,
-        series.timeframe,
-        series.strategy,
-        strategies.is_benchmark,
-        replicates.replicate,
-        replicates.blocks,
+        series.market, series.symbol, series.timeframe, series.strategy,
+        strategies.is_benchmark, replicates.replicate, replicates.blocks,
         {{ utility('replicates.mean_net', 'replicates.var_net', 'series.timeframe') }}
             as utility
     from replicates
@@ -64,9 +59,7 @@ furthest_of_sweep as (
 
 furthest as (
     select
-        panel.market,
-        panel.replicate,
-        panel.blocks,
+        panel.market, panel.replicate, panel.blocks,
         -- NULL where none of the sweep differs from the benchmark
         greatest(panel.statistic, coalesce(sweep.statistic, 0)) as statistic
     from furthest_of_panel as panel

@@ -11,12 +11,8 @@ quantiles as (select * from {{ ref('int_furthest_deviations') }}),
 
 adjusted as (
     select
-        differences.market,
-        differences.strategy,
-        differences.is_of_sweep,
-        differences.delta_utility,
-        differences.turnover,
-        differences.std_error
+        differences.market, differences.strategy, differences.is_of_sweep,
+        differences.delta_utility, differences.turnover, differences.std_error
         * {{ critical_value('quantiles.quantile', 'quantiles.blocks') }} as half_width,
         count(*) over (partition by differences.market) as strategies_tried
     from differences
@@ -80,9 +76,7 @@ compared as (
         / samples.periods_per_year as utility_rate,
         ranked.strategies_tried,
         ranked.strategy as best_strategy,
-        ranked.delta_utility,
-        ranked.half_width,
-        ranked.is_better,
+        ranked.delta_utility, ranked.half_width, ranked.is_better,
         ranked.turnover - benchmark_of_best.turnover as extra_turnover
     from samples
     left join ranked

@@ -19,10 +19,7 @@ numbered as (
     select
         line,
         {{ in_order('line', 'place') }} as place,
-        bars,
-        lags,
-        deviation,
-        total,
+        bars, lags, deviation, total,
         total - {{ lag_of_block('total', 1) }} as of_window,
         {{ is_first_of('line') }} as is_first
     from ordered
@@ -38,9 +35,7 @@ from_start as (
 
 window_sums as (
     select
-        line,
-        bars,
-        lags,
+        line, bars, lags,
         {{ from_fixed('case when place > lags + 1 then of_window else own_total end') }}
             as net,
         -- windows that reach over the sample's end: the whole sums up to 0

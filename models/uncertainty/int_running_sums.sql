@@ -44,18 +44,13 @@ deviations as (
 
 circular as (
     select
-        line,
-        timeframe,
-        bars,
-        place,
+        line, timeframe, bars, place,
         {{ fixed('deviation') }} as deviation,
         {{ fixed('deviation * deviation') }} as square
     from deviations
     union all
     select
-        line,
-        timeframe,
-        bars,
+        line, timeframe, bars,
         place + bars as place,
         {{ fixed('deviation') }} as deviation,
         {{ fixed('deviation * deviation') }} as square

@@ -11,9 +11,7 @@ metrics as (select * from {{ ref('hedge_metrics') }}),
 
 tried as (
     select
-        metrics.symbol,
-        metrics.timeframe,
-        metrics.strategy,
+        metrics.symbol, metrics.timeframe, metrics.strategy,
         false as is_of_sweep,
         intervals.estimate as delta_utility,
         intervals.std_error,
@@ -26,9 +24,7 @@ tried as (
     {%- if has_sweep() %}
     union all
     select
-        sweep_metrics.symbol,
-        sweep_metrics.timeframe,
-        sweep_metrics.strategy,
+        sweep_metrics.symbol, sweep_metrics.timeframe, sweep_metrics.strategy,
         true as is_of_sweep,
         -- what the sweep took from the panel is counted there
         case when not swept.is_from_panel then sweep_metrics.delta_utility end
