@@ -89,11 +89,13 @@ def leave_out_debugging() -> None:
     EventManager.fire_event = fire_event  # type: ignore[method-assign,assignment]
 
 
-def write_no_manifest() -> None:
-    """Have dbt write no manifest.json; that of partial parsing is not concerned."""
+def write_no_graph() -> None:
+    """Have dbt write no manifest.json and no graph; the manifest that is kept is another file."""
+    from dbt.compilation import Compiler
     from dbt.contracts.graph.manifest import Manifest
 
     Manifest.write = lambda *_: None  # type: ignore[method-assign]
+    Compiler.write_graph_file = lambda *_: None  # type: ignore[method-assign]
 
 
 def remember_templates(known: dict[bytes, CodeType]) -> None:
@@ -183,7 +185,7 @@ def main(kept: str = "", digest: str = "", ends_with_stdin: bool = False) -> NoR
         leave_out_debugging()
     if "build" in arguments[:1]:
         with contextlib.suppress(ImportError, AttributeError):
-            write_no_manifest()
+            write_no_graph()
     loaded = load(Path(kept), digest) if kept else None
     templates = load_templates(Path(kept).with_suffix(".templates"), digest) if loaded else {}
     with contextlib.suppress(ImportError, AttributeError):

@@ -181,7 +181,9 @@ def build(dbt_vars: dict[str, Any], workspace: Path, kept: Path = manifest.KEPT)
         raise MemoryError
     if returncode:
         results = target / "run_results.json"
-        if unwritten := re.search(r"(Could not write|No space left).*", "\n".join(messages)):
+        if unwritten := re.search(
+            r"(Could not write|No space left|File too large).*", "\n".join(messages)
+        ):
             raise OSError(unwritten.group())
         raise BuildError(
             describe_failures(results, database)

@@ -88,6 +88,7 @@ def test_what_is_used_of_dbt_is_there() -> None:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.exceptions import DbtUsageException
     from dbt.cli.main import dbtRunner
+    from dbt.compilation import Compiler
     from dbt.constants import PARTIAL_PARSE_FILE_NAME
     from dbt.contracts.graph.manifest import Manifest
     from dbt.parser.manifest import extended_mashumuro_decoder
@@ -112,6 +113,7 @@ def test_what_is_used_of_dbt_is_there() -> None:
     assert callable(extended_mashumuro_decoder)
     assert parameters(Manifest.build_flat_graph) == ["self"]
     assert parameters(Manifest.write) == ["self", "path"]
+    assert parameters(Compiler.write_graph_file) == ["self", "linker", "manifest"]
     assert "env_vars" in parameters(Manifest)
     assert parameters(DuckDBConnectionManager.close_all_connections) == []
     assert issubclass(DbtUsageException, Exception)
