@@ -139,20 +139,19 @@ def input_macros(given: dict[str, Any]) -> ModuleType:
         ref=str,
     )
     sources = sorted((ROOT / "macros" / "inputs").glob("*.sql"))
-    template = environment.from_string("".join(path.read_text() for path in sources))
-    return template.module  # type: ignore[return-value]  # macros as attributes, like a module's
+    module: Any = environment.from_string("".join(path.read_text() for path in sources)).module
+    # for the models that use them
+    module.environment = environment
+    macros: ModuleType = module  # the macros are its attributes, like a module's
+    return macros
 
 
 def model_sql(macros: ModuleType, name: str, **given: object) -> str:
     """Return the SQL of a model, whose refs are the models' own names; given as dbt would."""
     (path,) = (ROOT / "models").rglob(f"{name}.sql")
-    context = {
-        "config": lambda **_: "",
-        "fromjson": json.loads,
-        "perp_is_proxy": lambda: False,
-        "ref": str,
-    }
-    return jinja2.Environment().from_string(path.read_text()).render(vars(macros) | context | given)
+    context = {"config": lambda **_: "", "perp_is_proxy": lambda: False}
+    template: jinja2.Template = macros.environment.from_string(path.read_text())
+    return template.render(vars(macros) | context | given)
 
 
 def check_symbols(files: list[InputFile]) -> None:

@@ -107,8 +107,8 @@ measured as (
     select
         *,
         cast(
-            place - last_value(case when is_first then place end ignore nulls) over to_date
-            + 1 as integer
+            1 + place - last_value(case when is_first then place end ignore nulls)
+                over to_date as integer
         ) as row_index,
         {{ row_before('end_ts', 'is_first') }} as previous_end_ts,
         {{ row_before('close_spot', 'is_first') }} as previous_close_spot,

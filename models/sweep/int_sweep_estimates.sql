@@ -69,6 +69,12 @@ select
     market,
     estimate,
     min(case when beta is not null and not is_next_bar then row_index end) as first_row,
-    list({'beta': beta, 'realized_vol': realized_vol} order by row_index) as estimates
+    list(
+        {
+            'beta': beta,
+            'realized_vol': realized_vol
+        }
+        order by row_index
+    ) as estimates
 from held
 group by market, estimate

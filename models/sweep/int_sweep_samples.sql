@@ -1,5 +1,5 @@
--- One row per market: the sample of the sweep, from the first bar at which each of its own
--- strategies has a ratio. NULL where one never gets any. Key: market.
+-- One row per market: the sample of the sweep, from the first bar at which each of its
+-- own strategies has a ratio. NULL where one never gets any. Key: market.
 {{ config(enabled=var('sweep') != '') }}
 
 with

@@ -1,5 +1,5 @@
--- One row per timeframe, number of bars with enough blocks, replicate and block: where the
--- block starts. It hangs on nothing else, so samples of one length draw the same blocks.
+-- One row per timeframe, number of bars with enough blocks, replicate and block: where
+-- the block starts. It hangs on nothing else, so samples of one length draw the same.
 -- Key: timeframe, bars, replicate, block.
 with
 samples as (
