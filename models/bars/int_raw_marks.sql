@@ -3,39 +3,33 @@
 -- stretch is usable and comes spacing_us after the one before it, so nothing later reads
 -- the times of the files again.
 -- Key: leg, symbol, source_file, source_row.
+{% set legs = {
+    'spot': ref('stg_spot_bars'), 'perp': ref('stg_perp_bars'),
+    'funding': ref('stg_funding_prints'),
+} %}
+
+-- The windows stream in the order of the scan, without a sort, and only leg by leg: behind
+-- a union they would not. That order is not trusted: a row follows another only if their
+-- numbers in the file say so. Rows in any other order give more and shorter stretches of
+-- the same times.
 with
-input_rows as (
-    {%- for leg in ['spot', 'perp'] %}
+{%- for leg, relation in legs.items() %}
+{{ leg }}_rows as (
     select
         '{{ leg }}' as leg,
         symbol, ts, time_unit, is_usable, source_file, source_row,
-        {{ is_flat_bar() }} as is_flat,
-        {{ is_crossed_bar() }} as is_crossed,
-        {{ is_turned_over_bar() }} as is_turned_over
-    from {{ ref('stg_' ~ leg ~ '_bars') }}
-    union all
-    {%- endfor %}
-    select
-        'funding' as leg,
-        symbol, ts, time_unit, is_usable, source_file, source_row,
-        false as is_flat,
-        false as is_crossed,
-        false as is_turned_over
-    from {{ ref('stg_funding_prints') }}
+        {%- for flag, expression in {
+            'is_flat': is_flat_bar(), 'is_crossed': is_crossed_bar(),
+            'is_turned_over': is_turned_over_bar(),
+        }.items() %}
+        {{ 'false' if leg == 'funding' else expression }} as {{ flag }},
+        {%- endfor %}
+        -- one number compares faster than three texts
+        hash(symbol, source_file, time_unit) as file_key
+    from {{ relation }}
 ),
 
--- The windows stream in the order of the scan, without a sort. That order is not trusted:
--- a row follows another only if their numbers in the file say so. Rows in any other order
--- give more and shorter stretches of the same times.
-keyed as (
-    select
-        *,
-        -- one number compares faster than four texts
-        hash(leg, symbol, source_file, time_unit) as file_key
-    from input_rows
-),
-
-linked as (
+{{ leg }}_linked as (
     select
         *,
         file_key = lag(file_key) over ()
@@ -43,10 +37,10 @@ linked as (
         and is_usable
         and lag(is_usable) over () as is_next_row,
         {{ us_between('lag(ts) over ()', 'ts') }} as spacing_us
-    from keyed
+    from {{ leg }}_rows
 ),
 
-continued as (
+{{ leg }}_continued as (
     select
         *,
         coalesce(
@@ -55,15 +49,24 @@ continued as (
             and spacing_us = lag(spacing_us) over (),
             false
         ) as is_continued
-    from linked
+    from {{ leg }}_linked
 ),
 
-bounded as (
+{{ leg }}_bounded as (
     select
         *,
         not is_continued as is_start,
         not coalesce(lead(is_continued) over (), false) as is_end
-    from continued
+    from {{ leg }}_continued
+),
+{%- endfor %}
+
+bounded as (
+    {%- for leg in legs %}
+    select * from {{ leg }}_bounded
+    where is_start or is_end or is_flat or is_crossed
+    {{- '\n    union all' if not loop.last }}
+    {%- endfor %}
 )
 
 select
@@ -81,4 +84,3 @@ select
     is_crossed and is_usable as is_crossed,
     is_turned_over and is_usable as is_turned_over
 from bounded
-where is_start or is_end or is_flat or is_crossed
