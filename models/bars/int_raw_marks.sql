@@ -8,10 +8,10 @@
     'funding': ref('stg_funding_prints'),
 } %}
 
--- The windows stream in the order of the scan, without a sort, and only leg by leg: behind
--- a union they would not. That order is not trusted: a row follows another only if their
--- numbers in the file say so. Rows in any other order give more and shorter stretches of
--- the same times.
+-- The windows stream in the order of the scan, without a sort, and only leg by leg, since
+-- behind a union they would not. That order is not trusted: a row follows another only if
+-- their numbers in the file say so. Rows in any other order give more and shorter
+-- stretches of the same times.
 with
 {%- for leg, relation in legs.items() %}
 {{ leg }}_rows as (
