@@ -85,7 +85,7 @@ def test_ratios_are_those_of_the_walk_in_sql(compiled: dict[str, str], bars: int
         )
     )
     ratios = coins * panel.bars.price_ratio[:, None]
-    found = positions(compiled["int_positions"], panel.targets[0], panel.spot, panel.perp)
+    found = positions(compiled, panel.targets[0], panel.spot, panel.perp)
     for place, name in enumerate(RULES):
         in_sql = np.array([row[1] for row in found[name]])
         np.testing.assert_allclose(ratios[:, place], in_sql, rtol=TOLERANCE, err_msg=name)

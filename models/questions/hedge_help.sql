@@ -7,7 +7,7 @@
     'hedge_verdict', 'hedge_metrics', 'hedge_intervals', 'data_incidents',
     'hedge_metrics_by_regime', 'hedge_tails', 'carry_attribution', 'variance_components',
     'leg_comovement', 'paper_rebalance_log', 'returns_decomposed', 'beta_series',
-    'prices_merged', 'coverage', 'hedge_strategies', 'sweep_metrics',
+    'prices_merged', 'coverage', 'hedge_strategies', 'incident_kinds', 'sweep_metrics',
 ] %}
 {% for name in questions %}
 -- depends on {{ ref(name) }}

@@ -22,6 +22,7 @@ from typing import Any
 
 import duckdb
 
+from scripts.command_line import print_lines
 from scripts.database import connect, rows
 from scripts.project import ROOT
 
@@ -122,4 +123,4 @@ def timed(database: Path, folder: Path) -> dict[str, Milliseconds]:
 
 if __name__ == "__main__":
     os.chdir(sys.argv[3])
-    print(json.dumps(timed(Path(sys.argv[1]), Path(sys.argv[2]))))
+    print_lines(iter([json.dumps(timed(Path(sys.argv[1]), Path(sys.argv[2])))]))
