@@ -67,12 +67,17 @@
 {%- endmacro %}
 
 
-{#- A lag by a number of rows streams, by a column it does not. -#}
+{#-
+    A lag by a number of rows streams, by a column it does not, nor does one of more than
+    2,048 rows: that one needs an order of its own.
+-#}
 {% macro lag_of_block(value, more_rows) -%}
     case timeframe
         {%- for timeframe in fromjson(built_timeframes()) %}
+        {%- set rows = block_bars_of(timeframe) | int + more_rows %}
         when '{{ timeframe }}'
-            then lag({{ value }}, {{ block_bars_of(timeframe) | int + more_rows }}) over ()
+            then lag({{ value }}, {{ rows }})
+                over ({{ 'order by line, place' if rows > 2048 }})
         {%- endfor %}
     end
 {%- endmacro %}

@@ -15,14 +15,20 @@ ordered as (
     order by line, place
 ),
 
+lagged as (
+    select
+        *,
+        total - {{ lag_of_block('total', 1) }} as of_window
+    from ordered
+),
+
 numbered as (
     select
         line,
         {{ in_order('line', 'place') }} as place,
-        bars, lags, deviation, total,
-        total - {{ lag_of_block('total', 1) }} as of_window,
+        bars, lags, deviation, total, of_window,
         {{ is_first_of('line') }} as is_first
-    from ordered
+    from lagged
 ),
 
 from_start as (
