@@ -106,10 +106,8 @@ numbered as (
 measured as (
     select
         *,
-        cast(
-            1 + place - last_value(case when is_first then place end ignore nulls)
-                over to_date as integer
-        ) as row_index,
+        last_value(case when is_first then place end ignore nulls) over to_date
+            as first_place,
         {{ row_before('end_ts', 'is_first') }} as previous_end_ts,
         {{ row_before('close_spot', 'is_first') }} as previous_close_spot,
         {{ row_before('close_perp', 'is_first') }} as previous_close_perp,
@@ -121,6 +119,7 @@ measured as (
 returned as (
     select
         *,
+        cast(1 + place - first_place as integer) as row_index,
         close_spot / previous_close_spot - 1 as r_spot,
         close_perp / previous_close_perp - 1 as r_fut,
         cast(
